@@ -1,0 +1,136 @@
+# mxwarden: one plain Makefile.
+#
+#   make            builds the three programs into $(B)/
+#   make run        installs what is missing, builds, starts both daemons in the foreground
+#   make check      installs what the tests need, builds, runs every test
+#   make install    DESTDIR= PREFIX= as usual
+#   make lint bench demo mutants
+#
+# CC, CFLAGS, LDFLAGS, DESTDIR, PREFIX are the caller's. SAN=1 builds with ASan and UBSan, TSAN=1
+# with the thread sanitiser, each into a build folder of its own.
+
+CC      ?= cc
+PREFIX  ?= /usr/local
+CFLAGS  ?= -O2 -g
+WERROR  ?= -Werror
+
+ifdef SAN
+B        ?= build-san
+EXTRA    := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+else ifdef TSAN
+B        ?= build-tsan
+EXTRA    := -fsanitize=thread -fno-omit-frame-pointer
+else
+B        ?= build
+EXTRA    :=
+endif
+
+VERSION  := 0.1.0
+# Everything but the first goals of a fresh machine needs pkg-config; those install it.
+PKGS     := libevent hiredis libcares libconfuse libidn2 libpsl libsodium jansson
+PC       := $(shell command -v pkg-config)
+PCFLAGS  := $(if $(PC),$(shell $(PC) --cflags $(PKGS) 2>/dev/null))
+LIBS     := $(if $(PC),$(shell $(PC) --libs $(PKGS) 2>/dev/null)) -lresolv
+LIBMILTER := -lmilter -lpthread
+
+OWNFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -DMXW_VERSION='"$(VERSION)"' -DMXW_PREFIX='"$(PREFIX)"' \
+            -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+            -Wformat=2 -Wwrite-strings -Wpointer-arith -fstack-protector-strong -MMD -MP
+ALLFLAGS := $(OWNFLAGS) $(PCFLAGS) $(EXTRA) $(CFLAGS)
+LINK     := -Wl,--as-needed $(EXTRA) $(LDFLAGS)
+
+CACHE_SRC  := $(sort $(wildcard cache/*.c))
+CLI_SRC    := $(sort $(wildcard policy/cli*.c policy/mtacheck*.c))
+POLICY_SRC := $(filter-out policy/main.c $(CLI_SRC),$(sort $(wildcard policy/*.c)))
+MILTER_SRC := $(filter-out milter/main.c,$(sort $(wildcard milter/*.c)))
+UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
+REPLAY_SRC := $(sort $(wildcard tests/replay/*.c))
+BENCH_SRC  := $(sort $(wildcard tests/bench/*.c))
+LABTOOL_SRC := $(sort $(wildcard tests/lab/*.c))
+
+obj = $(patsubst %.c,$(B)/%.o,$(1))
+PROGRAMS := $(B)/mxwardend $(B)/mxwarden-milter $(B)/mxwarden
+UNIT     := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
+REPLAY   := $(if $(REPLAY_SRC),$(B)/tests/replay/replay)
+BENCH    := $(patsubst %.c,$(B)/%,$(BENCH_SRC))
+LABTOOLS := $(patsubst %.c,$(B)/%,$(LABTOOL_SRC))
+DEPS     := $(wildcard $(B)/*/*.d $(B)/tests/*/*.d)
+
+all: $(PROGRAMS)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALLFLAGS) -c -o $@ $<
+
+$(B)/libcache.a: $(call obj,$(CACHE_SRC))
+$(B)/libpolicy.a: $(call obj,$(POLICY_SRC))
+$(B)/libmilterfront.a: $(call obj,$(MILTER_SRC))
+$(B)/%.a:
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+ARCHIVES := $(B)/libpolicy.a $(B)/libcache.a
+
+$(B)/mxwardend: $(B)/policy/main.o $(ARCHIVES)
+	$(CC) $(LINK) -o $@ $^ $(LIBS)
+$(B)/mxwarden: $(call obj,$(CLI_SRC)) $(ARCHIVES)
+	$(CC) $(LINK) -o $@ $^ $(LIBS)
+$(B)/mxwarden-milter: $(B)/milter/main.o $(B)/libmilterfront.a $(ARCHIVES)
+	$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS)
+
+$(UNIT): %: %.o $(B)/libmilterfront.a $(ARCHIVES)
+	$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS) -lcmocka -lm
+# world.o comes before the archives, so that its fetch, timer, probe and clock win at link time.
+$(REPLAY): $(call obj,$(REPLAY_SRC)) $(ARCHIVES)
+	$(CC) $(LINK) -o $@ $^ $(LIBS) -lcmocka -lm
+$(BENCH) $(LABTOOLS): %: %.o $(ARCHIVES)
+	$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS) -lm
+
+run:
+	@scripts/packages build
+	@$(MAKE) --no-print-directory all
+	@scripts/run $(B)
+
+check:
+	@scripts/packages build check
+	@$(MAKE) --no-print-directory all tests
+	@scripts/check $(B)
+
+tests: $(UNIT) $(REPLAY) $(BENCH) $(LABTOOLS)
+
+lint:
+	@scripts/packages build lint
+	@$(MAKE) --no-print-directory all
+	@scripts/lint $(B)
+
+bench:
+	@scripts/packages build check
+	@$(MAKE) --no-print-directory all tests
+	@scripts/bench $(B)
+
+demo:
+	@scripts/packages build check
+	@$(MAKE) --no-print-directory all
+	@scripts/demo $(B)
+
+mutants:
+	@scripts/packages build check
+	@scripts/mutants
+
+install: all
+	install -D -m 0755 $(B)/mxwardend $(DESTDIR)$(PREFIX)/sbin/mxwardend
+	install -D -m 0755 $(B)/mxwarden-milter $(DESTDIR)$(PREFIX)/sbin/mxwarden-milter
+	install -D -m 0755 $(B)/mxwarden $(DESTDIR)$(PREFIX)/bin/mxwarden
+	for page in doc/*.[1-8]; do \
+	    install -D -m 0644 $$page \
+	        $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+	test -e $(DESTDIR)/etc/mxwarden/mxwarden.conf || \
+	    install -D -m 0644 etc/mxwarden.conf $(DESTDIR)/etc/mxwarden/mxwarden.conf
+
+clean:
+	rm -rf build build-san build-tsan
+
+.PHONY: all run check tests lint bench demo mutants install clean
+.DELETE_ON_ERROR:
+.SECONDARY:
+-include $(DEPS)

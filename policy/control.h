@@ -1,0 +1,39 @@
+/*
+ * The control conversation: how the program mxwarden talks to the daemon.
+ *
+ * On listen.control, one JSON object on one line, answered by one JSON object on one line, after
+ * which the daemon closes. The request names its "command"; the reply says its "status":
+ *
+ *   "ok"       done; the other members are the result           (exit code 0)
+ *   "refused"  understood, not done; "message" says why          (exit code 1)
+ *   "usage"    not understood; "message" says why                (exit code 2)
+ *
+ * What the commands take and give (members marked ? may be absent; times are Unix seconds):
+ *
+ *   ping     -> version node config started mode
+ *   explain  client listener rcpt sender? helo? name?
+ *            -> verdict reason reply domain mode rows[{row test holds fact}] hint
+ *   route    address
+ *            -> answer route section key hosts[{tier host port weight effective health override
+ *               resolves score place note}] left_out[{host why}]
+ *   mx       domain
+ *            -> domain state ttl fetched expires age origin order[{preference host addresses[]
+ *               state}] warnings[]
+ *   stats    -> node since counters{} redis{state}
+ *   hosts    -> hosts[{host port address state streak since at ms usable observed missing detail
+ *               override weight used_by[]}]
+ *   drain    host   | ready host | weight host weight | purge domain
+ *            -> message
+ *
+ * Reading is for whoever may open the socket; drain, ready, weight and purge need uid 0 or the
+ * daemon's own (SO_PEERCRED).
+ */
+#ifndef POLICY_CONTROL_H
+#define POLICY_CONTROL_H
+
+enum {
+    CONTROL_MAX_REQUEST = 8 * 1024,
+    CONTROL_MAX_REPLY = 8 * 1024 * 1024,
+};
+
+#endif
