@@ -130,7 +130,7 @@ static void put_and_end(void **state)
     assert_false(attrs_put(buffer, sizeof buffer, &length, "c", "0123456789a"));
     assert_int_equal(length, 4);
     assert_true(attrs_put(buffer, sizeof buffer, &length, "c", ""));
-    assert_false(attrs_put(buffer, sizeof buffer, &length, "d", "012345"));
+    assert_false(attrs_put(buffer, sizeof buffer, &length, "d", "0123456"));
     assert_true(attrs_put(buffer, sizeof buffer, &length, "d", "01234"));
     assert_int_equal(length, 16 - 1);
     assert_true(attrs_end(buffer, sizeof buffer, &length));
