@@ -1,0 +1,33 @@
+/*
+ * A raw DNS answer into facts (RFC 1035, 2181, 2308, 7505), by libresolv's ns_initparse. Pure.
+ *
+ * c-ares parses MX records without their TTLs, so the bytes are read here. Follows CNAMEs inside
+ * the answer, at most FACTS_MAX_CNAMES, refusing loops; leaves out targets that are no host names
+ * and addresses that are no host's (loopback, unspecified, multicast); clamps TTLs.
+ */
+#ifndef CACHE_ANSWER_H
+#define CACHE_ANSWER_H
+
+#include "cache/facts.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct answer_limits {
+    uint32_t min_ttl, max_ttl, negative_ttl; /* seconds */
+};
+
+enum answer_type { ANSWER_MX, ANSWER_A, ANSWER_AAAA };
+
+/* What one datagram or stream says for name and type: never NULL but when out of memory, state
+ * FAIL where it is malformed, answers something else, or has an rcode other than NOERROR and
+ * NXDOMAIN. kind is FACTS_MX for ANSWER_MX, else FACTS_ADDR with the one family filled. Negative
+ * answers live min(SOA minimum, SOA TTL, negative_ttl). fetched and expires are left 0. */
+struct facts *answer_parse(enum answer_type type, const char *name, const uint8_t *data,
+                           size_t length, const struct answer_limits *limits);
+
+/* One host's two families into one: OK with any address; else FAIL if either could not tell;
+ * NXDOMAIN only if both say so; else NONE. ttl is the smaller. New, one reference. */
+struct facts *answer_join(const struct facts *a, const struct facts *aaaa);
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * Facts to the fields of their Redis HASH and back (SPEC 8: mx, addr). Pure.
+ *
+ * Reading believes nothing: lengths, counts, states, numbers and names are checked, a stamp from
+ * the future is clamped to now, an expiry is at most now + max_ttl + stale away; anything else is
+ * NULL ("not there").
+ */
+#ifndef CACHE_CODEC_H
+#define CACHE_CODEC_H
+
+#include "cache/facts.h"
+
+enum { CODEC_MAX_FIELDS = 8, CODEC_VALUE_SIZE = 8192 };
+
+/* Field names are constants; values live in text. */
+struct codec_fields {
+    size_t count;
+    const char *name[CODEC_MAX_FIELDS];
+    const char *value[CODEC_MAX_FIELDS];
+    char text[CODEC_VALUE_SIZE];
+};
+
+/* False when it does not fit, or for FACTS_FAIL (never shared). */
+bool codec_format(const struct facts *facts, struct codec_fields *out);
+
+/* names and values of one HGETALL answer, not terminated, with their lengths. The result has one
+ * reference and own = false. */
+struct codec_pair {
+    const char *name, *value;
+    size_t name_length, value_length;
+};
+struct facts *codec_parse(enum facts_kind kind, const struct codec_pair *pair, size_t count,
+                          int64_t now, int64_t max_age);
+
+#endif

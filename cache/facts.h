@@ -1,0 +1,86 @@
+/*
+ * What is known about a name: an MX ordering, or a host's addresses. Shared data, pure.
+ *
+ * A facts object is made once (answer.c from DNS, codec.c from Redis), then never changed, and
+ * counted: whoever keeps one holds a reference. "Not there" (NONE, NXDOMAIN) and "could not tell"
+ * (FAIL) are different states; a FAIL is never written to Redis over something better.
+ */
+#ifndef CACHE_FACTS_H
+#define CACHE_FACTS_H
+
+#include "cache/name.h"
+#include "cache/net.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum facts_kind { FACTS_MX, FACTS_ADDR };
+
+enum facts_state {
+    FACTS_OK,
+    FACTS_NONE,     /* the name exists and has no such record (RFC 2308 NODATA) */
+    FACTS_NULL,     /* MX only: the single "MX 0 ." of RFC 7505 */
+    FACTS_NXDOMAIN, /* the name does not exist */
+    FACTS_FAIL,     /* SERVFAIL, timeout, refused, malformed: cannot tell */
+};
+
+enum {
+    FACTS_MAX_HOSTS = 20, /* MX records used of one set; the best preferences are kept */
+    FACTS_MAX_ADDRS = 8,  /* addresses used of one host and family */
+    FACTS_MAX_CNAMES = 8, /* hops */
+};
+
+/* What is odd about an answer though it can be used; bits. */
+enum facts_warning {
+    FACTS_WARN_CNAME = 1,    /* the name is an alias (RFC 2181 10.3 for MX targets) */
+    FACTS_WARN_NULL = 2,     /* "." among real MX records */
+    FACTS_WARN_CUT = 4,      /* more records than are used */
+    FACTS_WARN_BAD_NAME = 8, /* a record left out because its target is no host name */
+};
+
+struct facts_host {
+    uint16_t preference;
+    char *name; /* canonical */
+};
+
+struct facts {
+    enum facts_kind kind;
+    enum facts_state state;
+    bool own; /* resolved by this process; false: read from Redis, without proof */
+    unsigned refs;
+    unsigned warnings;        /* enum facts_warning */
+    uint32_t ttl;             /* seconds, clamped to min_ttl..max_ttl, or negative_ttl */
+    int64_t fetched, expires; /* Unix seconds, by the shared clock (clock.h) */
+    int64_t changed;          /* when the set of hosts last became another one; 0 unknown */
+    union {
+        struct {
+            size_t count; /* sorted by preference, then name; no name twice */
+            struct facts_host *host;
+        } mx;
+        struct {
+            size_t a_count, aaaa_count; /* sorted by bytes; no address twice */
+            struct net_addr a[FACTS_MAX_ADDRS], aaaa[FACTS_MAX_ADDRS];
+            bool a_failed, aaaa_failed; /* that family's look-up could not tell */
+        } addr;
+    };
+};
+
+/* An empty one with one reference; NULL when out of memory. */
+struct facts *facts_new(enum facts_kind kind, enum facts_state state);
+struct facts *facts_ref(const struct facts *facts);
+void facts_unref(const struct facts *facts); /* NULL is fine */
+
+/* Adds to facts under construction. Duplicates are dropped (of two equal MX names the better
+ * preference stays), limits kept. False when out of memory. */
+bool facts_add_host(struct facts *facts, uint16_t preference, const char *name);
+void facts_add_addr(struct facts *facts, const struct net_addr *addr);
+/* Sorts, cuts to the limits (with FACTS_WARN_CUT). Call once, last. */
+void facts_seal(struct facts *facts);
+
+/* The same set of hosts and preferences, or of addresses, whatever the times. */
+bool facts_equal(const struct facts *a, const struct facts *b);
+const char *facts_state_name(enum facts_state state); /* "ok" "none" "null" "nxdomain" "fail" */
+bool facts_state_parse(const char *text, enum facts_state *out);
+
+#endif

@@ -1,0 +1,68 @@
+/*
+ * Facts on request: the process's table, then Redis, then the DNS.
+ *
+ * The life of a fetch. fetch_peek answers from the table and never waits. Where it returns NULL the
+ * asker calls fetch_ask with a budget: the first asker of a name starts one fetch (Redis within the
+ * store's budget, unless only own facts will do; then DNS), everybody else joins it as a waiter.
+ * Each waiter is called back once: with the facts when they come, or when its own budget is over
+ * with the stale facts if there are any, else NULL ("cannot tell"). The fetch goes on behind, up to
+ * 5 s, and fills the table and Redis. A DNS answer FAIL leaves expired facts in place (not older
+ * than `stale`), and is itself remembered for 1 s doubling to 30 s, so that a dead zone is not
+ * asked at every message.
+ *
+ * Trust. Without a proof (a later matter) what is read from Redis may guide the guard (FETCH_ANY)
+ * and never a route (FETCH_OWN): those use what this process resolved itself.
+ */
+#ifndef CACHE_FETCH_H
+#define CACHE_FETCH_H
+
+#include "cache/clock.h"
+#include "cache/dns.h"
+#include "cache/facts.h"
+#include "cache/notice.h"
+#include "cache/store.h"
+
+struct event_base;
+struct fetch;
+struct fetch_wait;
+
+enum fetch_trust { FETCH_ANY, FETCH_OWN };
+
+struct fetch_options {
+    size_t entries;     /* of the table */
+    int64_t stale;      /* milliseconds that expired facts may still serve */
+    int64_t max_ttl;    /* milliseconds, bounds what Redis may claim */
+    const char *prefix; /* of Redis keys; copied */
+};
+
+/* dns and clock outlive the fetch; store is NULL where there is no Redis. */
+struct fetch *fetch_new(struct event_base *base, const struct fetch_options *options,
+                        struct clock *clock, struct dns *dns, struct store *store,
+                        const struct notice *notice);
+void fetch_free(struct fetch *fetch); /* waiters are dropped without a callback */
+void fetch_set_options(struct fetch *fetch, const struct fetch_options *options);
+
+/* Fresh facts from the table with a new reference, or NULL. name is canonical. */
+const struct facts *fetch_peek(struct fetch *fetch, enum facts_kind kind, const char *name,
+                               enum fetch_trust trust);
+/* The same, expired ones included (within stale): for those who must not wait at all. */
+const struct facts *fetch_peek_stale(struct fetch *fetch, enum facts_kind kind, const char *name,
+                                     enum fetch_trust trust);
+
+/* facts is the callback's, with its own reference; NULL: cannot tell within the budget. Never
+ * called inside fetch_ask. */
+typedef void fetch_done(void *arg, const struct facts *facts);
+struct fetch_wait *fetch_ask(struct fetch *fetch, enum facts_kind kind, const char *name,
+                             enum fetch_trust trust, int64_t budget, fetch_done *done, void *arg);
+void fetch_cancel(struct fetch_wait *wait);
+
+/* Starts a fetch if the facts are missing or expire within ahead milliseconds; nobody waits. */
+void fetch_refresh(struct fetch *fetch, enum facts_kind kind, const char *name, int64_t ahead);
+
+/* Drops facts from the table: one changed in Redis (rest of its key), all of them, or a domain
+ * with its hosts by hand (purge also deletes them in Redis). A waiter under way is not hurt. */
+void fetch_forget(struct fetch *fetch, enum facts_kind kind, const char *name);
+void fetch_forget_all(struct fetch *fetch);
+void fetch_purge(struct fetch *fetch, const char *domain);
+
+#endif
