@@ -45,7 +45,8 @@ POLICY_SRC := $(filter-out policy/main.c $(CLI_SRC),$(sort $(wildcard policy/*.c
 MILTER_SRC := $(filter-out milter/main.c,$(sort $(wildcard milter/*.c)))
 UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
 REPLAY_SRC := $(sort $(wildcard tests/replay/*.c))
-BENCH_SRC  := $(sort $(wildcard tests/bench/*.c))
+BENCH_SRC  := $(sort $(wildcard tests/bench/floor_*.c tests/bench/load_*.c))
+BENCHLIB_SRC := $(filter-out $(BENCH_SRC),$(sort $(wildcard tests/bench/*.c)))
 LABTOOL_SRC := $(sort $(wildcard tests/lab/*.c))
 
 obj = $(patsubst %.c,$(B)/%.o,$(1))
@@ -65,6 +66,7 @@ $(B)/%.o: %.c
 $(B)/libcache.a: $(call obj,$(CACHE_SRC))
 $(B)/libpolicy.a: $(call obj,$(POLICY_SRC))
 $(B)/libmilterfront.a: $(call obj,$(MILTER_SRC))
+$(B)/libbench.a: $(call obj,$(BENCHLIB_SRC))
 $(B)/%.a:
 	@rm -f $@
 	$(AR) rcs $@ $^
@@ -83,7 +85,9 @@ $(UNIT): %: %.o $(B)/libmilterfront.a $(ARCHIVES)
 # world.o comes before the archives, so that its fetch, timer, probe and clock win at link time.
 $(REPLAY): $(call obj,$(REPLAY_SRC)) $(ARCHIVES)
 	$(CC) $(LINK) -o $@ $^ $(LIBS) -lcmocka -lm
-$(BENCH) $(LABTOOLS): %: %.o $(ARCHIVES)
+$(BENCH): %: %.o $(B)/libbench.a $(ARCHIVES)
+	$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS) -lm
+$(LABTOOLS): %: %.o $(ARCHIVES)
 	$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS) -lm
 
 run:
