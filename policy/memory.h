@@ -1,0 +1,103 @@
+/*
+ * What the site remembers of clients: who was seen where, who was refused when, who was learned,
+ * and which probe reached whom (SPEC 8: seen, defer, ok, proof, epoch).
+ *
+ * Everything is written to the process's own table and, where there is one, to Redis; reads ask
+ * both, and the better knowledge wins (an earlier refusal, any visit). So a retry is known here
+ * though Redis forgot it, and known there though this process is new. Writes do not wait.
+ *
+ * Trust in absence is another matter: memory_state says whether "not seen" may be believed.
+ */
+#ifndef POLICY_MEMORY_H
+#define POLICY_MEMORY_H
+
+#include "cache/clock.h"
+#include "cache/net.h"
+#include "cache/store.h"
+#include "policy/identity.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event_base;
+struct memory;
+struct memory_wait;
+
+enum memory_state {
+    MEMORY_GOOD,
+    MEMORY_LOST,   /* Redis is configured and cannot be read or written */
+    MEMORY_EVICTS, /* Redis has thrown keys away within grace */
+};
+
+struct memory_options {
+    const char *prefix;
+    size_t entries; /* of the process's table */
+    int64_t budget; /* milliseconds, one look */
+};
+
+struct memory *memory_new(struct event_base *base, const struct memory_options *options,
+                          const struct clock *clock, struct store *store);
+void memory_free(struct memory *memory);
+
+/* The state now, and in *since the Unix second from which on nothing was forgotten: the epoch's
+ * (with Redis) or this process's start. */
+enum memory_state memory_get_state(const struct memory *memory, int64_t grace, int64_t *since);
+
+/* A visit of these identities at a listener, kept ttl seconds. */
+void memory_put_visit(struct memory *memory, const struct net_addr *listener,
+                      const struct identity_set *who, const char *stage, int64_t ttl);
+
+/* What is known of a client: the latest visit at any of the listeners, and whether it was learned
+ * for domain. */
+struct memory_look {
+    const struct net_addr *listener; /* of the better hosts */
+    size_t listener_count;
+    const struct identity_set *who;
+    const char *domain;
+    bool dry;
+};
+struct memory_known {
+    bool complete;      /* false: Redis did not answer; only the process's own was asked */
+    int64_t seen_at;    /* Unix seconds, 0: not seen */
+    int64_t learned_at; /* 0: not learned */
+    char seen_as[IDENTITY_SIZE], learned_as[IDENTITY_SIZE];
+    struct net_addr seen_where;
+};
+/* Called once, from the loop, never inside memory_ask. */
+typedef void memory_known_done(void *arg, const struct memory_known *known);
+struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *look,
+                               memory_known_done *done, void *arg);
+
+/* Notes a (would-be) refusal under each digest unless one is known, and tells the earliest. */
+struct memory_refused {
+    bool complete;    /* false: Redis did not take it */
+    int64_t first_at; /* Unix seconds of the earliest refusal, this one included */
+    unsigned which;   /* index of the digest that was earliest */
+};
+typedef void memory_refused_done(void *arg, const struct memory_refused *refused);
+struct memory_wait *memory_refuse(struct memory *memory, const struct identity_set *digests,
+                                  bool dry, memory_refused_done *done, void *arg);
+/* The same without noting anything: for explain. */
+struct memory_wait *memory_recall(struct memory *memory, const struct identity_set *digests,
+                                  bool dry, memory_refused_done *done, void *arg);
+void memory_cancel(struct memory_wait *wait);
+
+/* Remembers a client as honest for domain, ttl seconds. */
+void memory_put_learned(struct memory *memory, const char *domain, const struct identity_set *who,
+                        bool dry, int64_t ttl);
+
+/* A probe of some node reached this address. */
+void memory_put_proof(struct memory *memory, const char *nonce, const struct net_addr *public);
+/* Found or not within the store's budget; addr is NET_NONE where not. known is false when the
+ * memory could not be asked. */
+typedef void memory_proof_done(void *arg, bool known, const struct net_addr *addr);
+struct memory_wait *memory_ask_proof(struct memory *memory, const char *nonce,
+                                     memory_proof_done *done, void *arg);
+
+/* epoch was changed in Redis, or everything (FLUSHALL): from the tracking connection. */
+void memory_changed(struct memory *memory);
+/* ok:<rest> was changed by hand, or everything (NULL): drops the process's copy. */
+void memory_forget_learned(struct memory *memory, const char *rest);
+
+#endif

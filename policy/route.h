@@ -1,0 +1,73 @@
+/*
+ * Routes: where does this address go? Pure.
+ *
+ * route_plan finds the section that counts and what it needs; route_choose joins the facts into
+ * tiers (tier.h) and picks; route_format writes the answer that Postfix parses. As with the guard,
+ * whatever could not be had in time is a fact.
+ */
+#ifndef POLICY_ROUTE_H
+#define POLICY_ROUTE_H
+
+#include "policy/conf.h"
+#include "policy/order.h"
+#include "policy/recipient.h"
+#include "policy/tier.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ROUTE_REPLY_SIZE = 640 }; /* "OK " and at most 512 bytes */
+
+/* What is to be done for an address, from the configuration alone. */
+struct route_plan {
+    enum conf_route route;             /* OFF: NOTFOUND at once */
+    const struct conf_domain *section; /* NULL where route is OFF for want of one */
+    const struct conf_routing *routing;
+};
+struct route_plan route_plan(const struct conf *conf, const struct address *address);
+
+struct route_facts {
+    struct route_plan plan;
+    const struct address *address;
+    const struct order *order; /* mx, primary; NULL until gathered */
+    bool self_in_set;          /* a host of the order is this host */
+    size_t host_count;         /* the pool's, or the order's, with health and overrides filled */
+    struct tier_host host[TIER_MAX_HOSTS];
+};
+
+enum route_outcome {
+    ROUTE_NOTFOUND,
+    ROUTE_HOSTS,
+    ROUTE_NULL_MX, /* error:5.1.10 */
+    ROUTE_NOTHING, /* retry:4.4.4: nothing at all can be named */
+};
+
+struct route_choice {
+    enum route_outcome outcome;
+    const char *why; /* one line for people, constant */
+    const char *transport;
+    char key[ADDRESS_SIZE + NAME_SIZE]; /* what was hashed */
+    struct tier_pick pick;
+};
+
+/* Puts the plan's hosts into facts->host: name, port, tier, weight, whether they resolve, self.
+ * For a pool pool_addr[i] are the addresses of its i-th host in file order (NULL: unknown yet). The
+ * caller then fills health and overrides. is_self answers for names and addresses. */
+struct route_self {
+    bool (*has_name)(void *arg, const char *name);
+    bool (*has_addr)(void *arg, const struct net_addr *addr);
+    void *arg;
+};
+void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
+                const struct route_self *self);
+
+/* random is used for stick = none only. */
+void route_choose(const struct route_facts *facts, uint64_t random, struct route_choice *out);
+
+/* The socketmap reply. Always terminated, never empty. */
+char *route_format(const struct route_facts *facts, const struct route_choice *choice,
+                   char out[ROUTE_REPLY_SIZE]);
+const char *route_outcome_name(enum route_outcome outcome);
+
+#endif

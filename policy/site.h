@@ -1,0 +1,55 @@
+/*
+ * The nodes of the site: who is alive, and which addresses are theirs (SPEC 8, key node).
+ *
+ * Every node writes node:<its name> every 5 s with a TTL of 15 s, and learns of the others through
+ * the tracking connection: each heartbeat comes back as an invalidated key, upon which that key is
+ * read. Without Redis the site is this node alone.
+ *
+ * Self (SPEC 6.2) is the node's name, its addresses in DNS, both sides of `listeners`, and `own`;
+ * never bare interface addresses.
+ */
+#ifndef POLICY_SITE_H
+#define POLICY_SITE_H
+
+#include "cache/clock.h"
+#include "cache/fetch.h"
+#include "policy/conf.h"
+#include "policy/question.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct event_base;
+struct site;
+
+/* fetch and store may be NULL (then nothing is resolved, nothing shared). */
+struct site *site_new(struct event_base *base, struct conf *conf, const struct clock *clock,
+                      struct fetch *fetch, struct store *store);
+void site_free(struct site *site);
+void site_set_conf(struct site *site, struct conf *conf);
+
+/* Whether a host of that name, or that address, is this host. */
+bool site_is_self_name(const struct site *site, const char *name);
+bool site_is_self_addr(const struct site *site, const struct net_addr *addr);
+
+/* Whether a live node (this one included) claims the address as a listener or a probe source. */
+bool site_is_claimed(const struct site *site, const struct net_addr *addr);
+/* The live node that claims addr as listener, or NULL; lives until the loop runs on. */
+struct site_node {
+    char name[NAME_SIZE];
+    bool needs_feed, feed; /* feed: its `mxwarden feed` is alive */
+    char asker[16];        /* "milter", "policy": who asked it last; "" nobody yet */
+    int64_t asked;         /* Unix seconds; 0 never */
+};
+const struct site_node *site_find(const struct site *site, const struct net_addr *addr);
+
+/* Notes that a listener of this host was asked about, by whom: it joins what this node claims, and
+ * the heartbeat says so. public is the mapped address. */
+void site_note_asked(struct site *site, const struct net_addr *public, enum question_asker asker);
+
+/* node:<name> changed in Redis, or everything did (NULL): from the tracking connection. */
+void site_changed(struct site *site, const char *name);
+/* Writes the heartbeat now (after a reconnect, say). */
+void site_beat(struct site *site);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * Counters, in process and in Redis (stat:<node>, stat:<node>:<day>).
+ *
+ * A counter is a name of SPEC 8 and a number; adding is cheap and cannot fail. Every 2 s, and at
+ * exit, what was added since is sent in one transaction; what could not be sent waits for the next.
+ */
+#ifndef POLICY_STATS_H
+#define POLICY_STATS_H
+
+#include "cache/clock.h"
+#include "cache/store.h"
+
+#include <stdint.h>
+
+struct event_base;
+struct stats;
+
+struct stats *stats_new(struct event_base *base, const struct clock *clock, struct store *store,
+                        const char *prefix, const char *node);
+void stats_free(struct stats *stats);
+
+/* name is [a-z0-9_]+, at most 47 characters; others are ignored. */
+void stats_add(struct stats *stats, const char *name, uint64_t count);
+/* "guard_" and reason, "route_" and kind: '-' becomes '_'. */
+void stats_add_kind(struct stats *stats, const char *family, const char *kind);
+
+/* Sends what is left and calls back when that is done or has failed: at exit. */
+typedef void stats_flushed(void *arg);
+void stats_flush(struct stats *stats, stats_flushed *done, void *arg);
+
+typedef void stats_visit(void *arg, const char *name, uint64_t value);
+void stats_each(const struct stats *stats, stats_visit *visit, void *arg); /* sorted by name */
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * Choosing among hosts: tiers, then weights, with health. Pure.
+ *
+ * Weighted rendezvous hashing (Thaler and Ravishankar's highest random weight, with the score
+ * -ln(u)/w of Mosharaf et al. for weights): each host draws u from a fixed hash of the key and its
+ * own name, and the smallest score wins. Removing a host moves only its own keys; raising a weight
+ * moves keys only to it. Logarithm and comparison are integer arithmetic, so that every node and
+ * version gives the same answer.
+ *
+ * After the winner come the tier's others in a fixed rotation, then the next tiers: what follows
+ * the winner depends on the winner alone, so H hosts make at most H distinct answers in one state
+ * of health (each distinct answer is a destination queue of its own in Postfix).
+ */
+#ifndef POLICY_TIER_H
+#define POLICY_TIER_H
+
+#include "cache/name.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    TIER_MAX_HOSTS = 64,
+    TIER_MAX_PICK = 4,       /* SPEC 6.6 */
+    TIER_FULL_WEIGHT = 1000, /* slow start in thousandths */
+};
+
+enum tier_resolve { TIER_RESOLVES, TIER_MAY_RESOLVE, TIER_ABSENT };
+enum tier_override { TIER_NORMAL, TIER_DRAINED, TIER_DOWN, TIER_READY };
+
+/* One host as a candidate. name lives with the caller. */
+struct tier_host {
+    const char *name; /* canonical, or "[address]" */
+    uint16_t port;
+    uint32_t tier;   /* smaller is better */
+    uint32_t weight; /* 0: only when all else is unusable */
+    uint32_t ramp;   /* slow start, 1..TIER_FULL_WEIGHT */
+    enum tier_resolve resolve;
+    enum tier_override override;
+    bool failing; /* its probes fail */
+    bool self;    /* this host: it and every tier not better than its own are left out */
+};
+
+enum tier_note {
+    TIER_CHOSEN,
+    TIER_LEFT_WORSE_THAN_SELF,
+    TIER_LEFT_SELF,
+    TIER_LEFT_ABSENT,
+    TIER_LEFT_DRAINED,
+    TIER_LEFT_DOWN,
+    TIER_LEFT_FAILING,
+    TIER_LEFT_WEIGHT,
+    TIER_LEFT_ROOM, /* more than fit */
+};
+
+struct tier_pick {
+    size_t count;                   /* 0: no host can be named */
+    size_t index[TIER_MAX_PICK];    /* into the hosts, in the order to be tried */
+    bool health_ignored;            /* no host of any tier was usable */
+    uint64_t score[TIER_MAX_HOSTS]; /* of hosts that took part in the draw, else UINT64_MAX */
+    enum tier_note note[TIER_MAX_HOSTS];
+};
+
+/* Usable: resolves (or may), is not failing unless overridden ready, not drained, not down. */
+bool tier_is_usable(const struct tier_host *host);
+/* The weight that counts now. */
+uint64_t tier_weight(const struct tier_host *host);
+
+/* Picks for key ("scope\0choice" as two texts). hosts need no order; equal names and ports must
+ * not occur twice. */
+void tier_choose(const struct tier_host *host, size_t count, const char *scope, const char *key,
+                 struct tier_pick *out);
+
+/* -log2(u) in units of 2^-32, for u = (hash + 1) / 2^64: the fixed logarithm. */
+uint64_t tier_minus_log2(uint64_t hash);
+
+const char *tier_note_name(enum tier_note note);
+
+#endif
