@@ -28,8 +28,8 @@ struct net_cidr {
 /* Where an address may be used as a mail host. */
 enum net_scope {
     NET_PUBLIC,
-    NET_PRIVATE,  /* RFC 1918, RFC 4193, link-local: only in configured pools */
-    NET_UNUSABLE, /* loopback, unspecified, multicast, broadcast: never */
+    NET_PRIVATE,  /* RFC 1918, 4193, 6598, link-local: only in configured pools */
+    NET_UNUSABLE, /* loopback, unspecified, multicast, reserved, broadcast, NET_NONE: never */
 };
 
 enum { NET_TEXT = 64 }; /* room for any text below, NUL included */
