@@ -20,12 +20,15 @@ typedef void local_evicted(void *arg); /* the table was full */
 struct local *local_new(size_t limit, local_release *release);
 void local_free(struct local *local);
 void local_set_evicted(struct local *local, local_evicted *hook, void *arg);
+void local_set_limit(struct local *local, size_t limit); /* evicts at once what is above it */
 
 /* The value, now the most recently used, or NULL where there is none or it has expired. Lives
  * until the next call that changes the table. */
 void *local_get(struct local *local, const char *key, int64_t now);
 /* Puts or replaces. False when out of memory. */
 bool local_put(struct local *local, const char *key, void *value, int64_t now, int64_t expires);
+/* Another expiry for what is there; nothing where there is nothing. */
+void local_set_expiry(struct local *local, const char *key, int64_t expires);
 void local_remove(struct local *local, const char *key);
 void local_clear_all(struct local *local);
 size_t local_count(const struct local *local);
