@@ -138,6 +138,14 @@ class World:
     def send(self, source, target, recipients, **more):
         return send(self.net, source, target, recipients, **more)
 
+    def send_from(self, host, source, target, recipients, **more):
+        return send(host, source, target, recipients, **more)
+
+    def delivered(self, message):
+        """The message as it reached a sink."""
+        return wait_for(f"{message} delivered", lambda: next(
+            (one for sink in self.sinks.values() for one in sink.find(message)), None))
+
     def reports(self):
         return [f"{warden.name}: {line}" for warden in self.wardens for line in warden.reports()]
 

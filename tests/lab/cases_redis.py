@@ -1,0 +1,168 @@
+"""What stands in Redis reads like SPEC 8: names, types, fields and times to live."""
+import re
+import time
+
+import sitecfg
+from cases import case
+from smtp import Session
+from waiting import check, same, wait_for
+from world import MX1, MX2
+
+DAY = 86400
+
+
+def conf(node):
+    return sitecfg.guarded(node, yield_after="1s")
+
+
+def lifetime(world, key, least, most):
+    ttl = int(world.redis.cli("TTL", key))
+    check(least <= ttl <= most, f"{key}: TTL {ttl}, wanted {least}..{most}")
+
+
+def fill(world):
+    """One of every key: a visit, a refusal, a retry."""
+    client = world.fresh_client()
+    with Session(world.net, client, MX1):
+        pass
+    late, who = world.fresh_client(), {"sender": "late@example.org", "helo": "h.example.org"}
+    world.send(late, MX1, "fill@example.com", sender="b@example.org", helo="mail.example.org")
+    other = world.fresh_client()
+    check(world.send(other, MX2, "late@example.com", **who).code == 451, "no refusal")
+    wait_for("the retry", lambda: world.send(other, MX2, "late@example.com", **who).accepted, 5)
+    return client, other
+
+
+@case("mx: the ordering as a hash", guard=True)
+def ordering(world):
+    known = wait_for("the ordering", lambda: world.redis.hash("mxw1:mx:example.com"))
+    same(known["order"], "10 mx1.example.com,20 mx2.example.com")
+    same(known["state"], "ok")
+    check(set(known) >= {"order", "ttl", "fetched", "expires", "changed", "state"}, known)
+    same(int(known["expires"]) - int(known["fetched"]), int(known["ttl"]), known)
+    check(abs(int(known["fetched"]) - time.time()) < 3600, known)
+    lifetime(world, "mxw1:mx:example.com", DAY - 60, DAY + 300)
+
+
+@case("addr: the addresses of a host", guard=True)
+def addresses(world):
+    known = wait_for("the addresses", lambda: world.redis.hash("mxw1:addr:mx1.example.com"))
+    check("192.0.2.10" in known["a"] and "2001:db8::10" in known["aaaa"], known)
+    same(known["state"], "ok")
+    lifetime(world, "mxw1:addr:mx1.example.com", DAY - 60, DAY + 300)
+
+
+@case("seen: listener, then identity; time and stage", guard=True)
+def seen(world):
+    client, _ = fill(world)
+    keys = wait_for("the visit", lambda: world.redis.scan(f"mxw1:seen:*:\\[{client}\\]"))
+    same(keys, [f"mxw1:seen:[192.0.2.10]:[{client}]"])
+    check(re.search(r"^\d{10}\b.*\bconnect\b", world.redis.cli("GET", keys[0])),
+          world.redis.cli("GET", keys[0]))
+    prefix, _, last = client.rpartition(".")
+    net = f"{prefix}.{int(last) // 16 * 16}"
+    same(world.redis.cli("EXISTS", f"mxw1:seen:[192.0.2.10]:[{net}/28]"), "1")
+    lifetime(world, keys[0], DAY - 60, DAY)
+    check(world.redis.scan("mxw1:seen:\\[192.0.2.10\\]:#*"), "no tuple")
+    # The site's own probes are not visitors.
+    same(world.redis.scan("mxw1:seen:*:\\[192.0.2.20\\]"), [])
+
+
+@case("defer and ok: the refusal and what the retry taught", guard=True)
+def refusals(world):
+    _, other = fill(world)
+    keys = world.redis.scan("mxw1:defer:#*")
+    check(keys, "no defer key")
+    for key in keys:
+        check(re.fullmatch(r"mxw1:defer:#[0-9A-Za-z_-]+", key), key)
+        check(abs(int(world.redis.cli("GET", key)) - time.time()) < 600, key)
+        lifetime(world, key, DAY - 600, DAY)
+    key = f"mxw1:ok:example.com:[{other}]"
+    wait_for(key, lambda: world.redis.cli("EXISTS", key) == "1")
+    lifetime(world, key, 35 * DAY - 60, 35 * DAY)
+
+
+@case("dry keys: what detect saw is kept apart", guard=True)
+def dry(world):
+    client = world.fresh_client()
+    world.send(client, MX2, "dry@detect.example.com")
+    wait_for("a dry refusal", lambda: world.redis.scan("mxw1:dry:defer:#*"))
+
+
+@case("health: a field a node", guard=True)
+def health(world):
+    key = "mxw1:health:gw1.example.net:25"
+    known = wait_for("both nodes", lambda: (found := world.redis.hash(key)).keys() >= {
+        "mx1.example.com", "mx2.example.com"} and found, 5)
+    for value in known.values():
+        state, streak, since, at, ms = value.split(",")
+        same(state, "up")
+        check(int(streak) >= 1 and int(since) <= int(at) and int(ms) >= 0, value)
+    lifetime(world, key, 1, 60)
+
+
+@case("node and epoch: who lives, and since when the memory does", guard=True)
+def nodes(world):
+    for name, address in (("mx1.example.com", "192.0.2.10"), ("mx2.example.com", "192.0.2.20")):
+        known = wait_for(name, lambda: world.redis.hash(f"mxw1:node:{name}"))
+        check(set(known) >= {"version", "since", "listeners"}, known)
+        wait_for(f"{address} among the listeners of {name}", lambda: address in world.redis.hash(
+            f"mxw1:node:{name}")["listeners"], 5)
+        lifetime(world, f"mxw1:node:{name}", 1, 15)
+    epoch = world.redis.hash("mxw1:epoch")
+    check(set(epoch) >= {"id", "since"}, epoch)
+    run_id = next(line.partition(":")[2].strip() for line in world.redis.lines("INFO", "server")
+                  if line.startswith("run_id:"))
+    check(run_id in epoch.values(), epoch)
+    lifetime(world, "mxw1:epoch", -1, -1)
+
+
+@case("stat: counters of the node and of the day", guard=True)
+def counters(world):
+    fill(world)
+    today = time.strftime("%Y%m%d", time.gmtime())
+    key = "mxw1:stat:mx2.example.com"
+    known = wait_for("counters", lambda: (found := world.redis.hash(key)).keys() >= {
+        "mx_hits", "guard_bypass", "guard_yielded"} and found, 6)
+    check(all(re.fullmatch(r"[a-z0-9_]+", name) for name in known), known)
+    before = int(known["guard_bypass"])
+    world.send(world.fresh_client(), MX2, "count@example.com")
+    wait_for("one more", lambda: int(world.redis.hash(key)["guard_bypass"]) == before + 1, 6)
+    lifetime(world, key, -1, -1)
+    lifetime(world, f"{key}:{today}", 34 * DAY, 35 * DAY)
+
+
+@case("proof: what a probe reached, for a minute", guard=True)
+def proof(world):
+    key = wait_for("a proof", lambda: world.redis.scan("mxw1:proof:*"), 5)[0]
+    check(re.fullmatch(r"mxw1:proof:[0-9a-f]+", key), key)
+    lifetime(world, key, 1, 60)
+
+
+@case("every key has the lifetime that the table says", guard=True)
+def lifetimes(world):
+    fill(world)
+    for key in world.redis.scan("mxw1:*"):
+        forever = re.match(r"mxw1:(override:|stat:[^:]+$|epoch$|events$)", key)
+        ttl = int(world.redis.cli("TTL", key))
+        check(ttl == -2 or (ttl == -1) == bool(forever), f"{key}: TTL {ttl}")
+    same(world.redis.scan("[^m]*"), [], "keys without the prefix")
+
+
+@case("DEL of an ordering reaches every node within a second", guard=True)
+def deleted(world):
+    def changed():
+        return "15 mx1.example.com" in str(world.redis.hash("mxw1:mx:example.com"))
+
+    zone = world.dns.zones["example.com"]
+    try:
+        world.dns.change("example.com", zone.replace("@ MX 10 mx1", "@ MX 15 mx1"))
+        world.redis.cli("DEL", "mxw1:mx:example.com")
+        began = time.monotonic()
+        wait_for("mx2's new ordering", lambda: 15 in [
+            one["preference"] for one in world.warden2.ask("mx", domain="example.com")["order"]], 5)
+        check(time.monotonic() - began < 1, "took longer than a second")
+        check(changed(), world.redis.hash("mxw1:mx:example.com"))
+    finally:
+        world.dns.change("example.com", zone)
+        world.redis.cli("DEL", "mxw1:mx:example.com")

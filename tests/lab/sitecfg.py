@@ -1,0 +1,40 @@
+"""The lab site's configuration of mxwarden, in pieces that a theme joins.
+
+Times are short, so that a case takes a second where life takes minutes; the one demand of the
+project that names real times (mx1 stopped, accepted within ten seconds) uses the defaults."""
+
+# mx1 speaks to Redis through its Unix socket, mx2 over TCP: both ways are in every case.
+REDIS = {"mx1.example.com": "unix:/run/lab/redis/redis.sock",
+         "mx2.example.com": "redis://192.0.2.60:6379"}
+DNS = 'dns { servers = {"192.0.2.53"} timeout = 500ms }'
+HEALTH = "health { interval = 1s timeout = 2s fall = 2 rise = 1 }"
+GUARD = """guard {{
+    mode = "defer" evidence_net = "28,64" hold_down = 1s
+    yield_after = {yield_after} grace = {grace}
+}}"""
+DOMAINS = """
+domain "example.com" {}
+domain "policy.example.com" {}
+domain "opposite.example.com" {}
+domain "detect.example.com" { guard { mode = "detect" } }
+domain "tag.example.com" { guard { mode = "tag" } }
+domain "off.example.com" { guard { mode = "off" } }
+"""
+POOL = """
+domain "pool.example.com" { route = "pool gateways" }
+domain "relayed.example.com" { route = "primary" }
+pool "gateways" {
+    transport = "smtp" stick = "recipient"
+    tier "10" { host "gw1.example.net:25" { weight = 75 } host "gw2.example.net" { weight = 25 } }
+    tier "20" { host "backup.example.net:2525" { } }
+}
+"""
+
+
+def cache(node):
+    return f'cache {{ redis = "{REDIS[node]}" }}'
+
+
+def guarded(node, yield_after="2s", grace="0", health=HEALTH, more=""):
+    return "\n".join([DNS, cache(node), GUARD.format(yield_after=yield_after, grace=grace), health,
+                      DOMAINS, POOL, more])
