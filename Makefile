@@ -132,7 +132,7 @@ install: all
 	    install -D -m 0644 etc/mxwarden.conf $(DESTDIR)/etc/mxwarden/mxwarden.conf
 
 clean:
-	rm -rf build build-san build-tsan
+	rm -rf build build-san build-tsan build-clang
 
 .PHONY: all run check tests lint bench demo mutants install clean
 .DELETE_ON_ERROR:
