@@ -113,7 +113,6 @@ void guard_find_better(struct guard_facts *facts);
 enum guard_need guard_judge(const struct guard_facts *facts, struct guard_verdict *verdict);
 
 const char *guard_reason_name(enum guard_reason reason); /* "exempt-sasl", ... */
-bool guard_reason_is_bypass(enum guard_reason reason);   /* bypass or off-mx: the mode decides */
 
 /* The rows, for `explain`: what row tests, and the facts it saw as one line. */
 enum { GUARD_ROWS = 13 };

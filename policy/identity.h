@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 enum {
-    IDENTITY_SIZE = NAME_SIZE + 2,
+    IDENTITY_SIZE = NAME_SIZE + 8,
     IDENTITY_MAX = 4,
 };
 

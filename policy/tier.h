@@ -44,9 +44,10 @@ struct tier_host {
 
 enum tier_note {
     TIER_CHOSEN,
-    TIER_LEFT_WORSE_THAN_SELF,
     TIER_LEFT_SELF,
+    TIER_LEFT_WORSE_THAN_SELF,
     TIER_LEFT_ABSENT,
+    TIER_LEFT_UNKNOWN, /* its look-up failed for now, and others resolve */
     TIER_LEFT_DRAINED,
     TIER_LEFT_DOWN,
     TIER_LEFT_FAILING,
@@ -58,18 +59,19 @@ struct tier_pick {
     size_t count;                   /* 0: no host can be named */
     size_t index[TIER_MAX_PICK];    /* into the hosts, in the order to be tried */
     bool health_ignored;            /* no host of any tier was usable */
+    bool override_ignored;          /* and the overrides would have left none */
     uint64_t score[TIER_MAX_HOSTS]; /* of hosts that took part in the draw, else UINT64_MAX */
     enum tier_note note[TIER_MAX_HOSTS];
 };
 
-/* Usable: resolves (or may), is not failing unless overridden ready, not drained, not down. */
+/* Usable (SPEC 6.4): resolves, its probes do not fail, it is neither drained nor overridden down. */
 bool tier_is_usable(const struct tier_host *host);
-/* The weight that counts now. */
+/* The weight that counts now, in thousandths. */
 uint64_t tier_weight(const struct tier_host *host);
 
-/* Picks for key ("scope\0choice" as two texts). hosts need no order; equal names and ports must
- * not occur twice. */
-void tier_choose(const struct tier_host *host, size_t count, const char *scope, const char *key,
+/* Picks for key (SPEC 6.3: pool or domain, and what sticks). Hosts need no order; equal names and
+ * ports must not occur twice. Strict: a tier is used while any host in it is usable. */
+void tier_choose(const struct tier_host *host, size_t count, const char *key,
                  struct tier_pick *out);
 
 /* -log2(u) in units of 2^-32, for u = (hash + 1) / 2^64: the fixed logarithm. */

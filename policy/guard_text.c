@@ -1,0 +1,138 @@
+/*
+ * The guard's rows in words, for `mxwarden explain`: what each tests, and the facts it saw.
+ */
+#include "policy/guard.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+const char *guard_row_name(unsigned row)
+{
+    static const char *const name[GUARD_ROWS + 1] = {
+        [1] = "exempt",
+        [2] = "client and listener known",
+        [3] = "MX of the domain known",
+        [4] = "listener is an MX of the domain",
+        [5] = "a host is better than the listener",
+        [6] = "a better host is healthy",
+        [7] = "healthy better hosts are observed",
+        [8] = "client seen at a better host",
+        [9] = "client learned as honest",
+        [10] = "memory can be trusted",
+        [11] = "breaker (not in this version)",
+        [12] = "a retry",
+        [13] = "bypass",
+    };
+    return row >= 1 && row <= GUARD_ROWS ? name[row] : "";
+}
+
+static void order_fact(const struct guard_facts *facts, char *out, size_t size)
+{
+    if (!facts->has_order) {
+        snprintf(out, size, "not asked for");
+        return;
+    }
+    snprintf(out, size, "%s, %zu hosts, %s", facts_state_name(facts->order->state),
+             facts->order->count,
+             facts->order->own ? "resolved by this host" : "partly from Redis");
+}
+
+static void place_fact(const struct guard_facts *facts, char *out, size_t size)
+{
+    char text[NET_TEXT];
+    int place = facts->has_order ? order_find_addr(facts->order, &facts->listener) : -1;
+
+    net_addr_format(&facts->listener, text);
+    if (place < 0)
+        snprintf(out, size, "%s is none of its hosts", text);
+    else
+        snprintf(out, size, "%s is %s, preference %u", text, facts->order->host[place].host.name,
+                 facts->order->host[place].host.preference);
+}
+
+/* One clause for each better address, as many as fit. */
+static void better_fact(const struct guard_facts *facts, unsigned row, char *out, size_t size)
+{
+    size_t length = 0;
+
+    snprintf(out, size, "none");
+    for (size_t i = 0; i < facts->better_count && length < size; i++) {
+        const struct guard_better *better = &facts->better[i];
+        char text[NET_TEXT];
+        int more = snprintf(out + length, size - length, "%s%s %s", i ? "; " : "",
+                            facts->order->host[better->host].host.name,
+                            net_addr_format(&better->addr, text));
+        length += more > 0 ? (size_t)more : 0;
+        if (row == 5 || length >= size)
+            continue;
+        if (row == 7)
+            more = snprintf(out + length, size - length, " %sobserved",
+                            better->observed ? "" : "not ");
+        else if (better->good)
+            more = snprintf(out + length, size - length, " good for %" PRId64 " s",
+                            facts->now - better->good_since);
+        else
+            more = snprintf(out + length, size - length, " not good");
+        length += more > 0 ? (size_t)more : 0;
+    }
+}
+
+static void memory_fact(const struct guard_facts *facts, unsigned row, char *out, size_t size)
+{
+    if (!facts->has_memory)
+        snprintf(out, size, "not asked");
+    else if (row == 8)
+        snprintf(out, size, "%s", facts->seen ? "yes" : "no");
+    else if (row == 9)
+        snprintf(out, size, "%s", facts->learned ? "yes" : "no");
+    else
+        snprintf(out, size, "%s, %s, nothing forgotten for %" PRId64 " s",
+                 facts->memory_complete ? "answered" : "did not answer",
+                 facts->memory_good ? "can be written" : "lost or evicting",
+                 facts->now - facts->memory_since);
+}
+
+static void refusal_fact(const struct guard_facts *facts, char *out, size_t size)
+{
+    if (!facts->has_refusal)
+        snprintf(out, size, "not asked");
+    else if (facts->first_refused == 0)
+        snprintf(out, size, "never refused before; let in %" PRId64 " s after the first refusal",
+                 facts->guard->yield_after / 1000);
+    else
+        snprintf(out, size,
+                 "first refused %" PRId64 " s ago; let in %" PRId64 " s after the first refusal",
+                 facts->now - facts->first_refused, facts->guard->yield_after / 1000);
+}
+
+void guard_row_fact(const struct guard_facts *facts, unsigned row, char *out, size_t size)
+{
+    char text[NET_TEXT];
+
+    out[0] = '\0';
+    switch (row) {
+    case 1:
+        if (facts->guard)
+            snprintf(out, size, "mode %s, client name %s", conf_mode_name(facts->guard->mode),
+                     facts->question->client_name[0] ? facts->question->client_name : "unknown");
+        else
+            snprintf(out, size, "no section guards this domain");
+        break;
+    case 2:
+        snprintf(out, size, "client %s",
+                 facts->question->client.family != NET_NONE
+                     ? net_addr_format(&facts->question->client, text)
+                     : "unknown");
+        break;
+    case 3: order_fact(facts, out, size); break;
+    case 4: place_fact(facts, out, size); break;
+    case 5:
+    case 6:
+    case 7: better_fact(facts, row, out, size); break;
+    case 8:
+    case 9:
+    case 10: memory_fact(facts, row, out, size); break;
+    case 12: refusal_fact(facts, out, size); break;
+    default: break;
+    }
+}

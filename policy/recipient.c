@@ -1,0 +1,106 @@
+/*
+ * Mail addresses: parsed once at the door, so that nothing behind it meets a quote, a control
+ * character or a domain in two spellings. What cannot be parsed is not repaired: the caller then
+ * has no address, accepts (guard) or says NOTFOUND (route).
+ */
+#include "policy/recipient.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* The last '@' outside quotes, or NULL. A quoted part ends at its closing quote; a backslash takes
+ * the next byte with it (RFC 5321 quoted-pair). */
+static const char *find_at(const char *text, size_t length)
+{
+    const char *at = NULL;
+    bool quoted = false;
+
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] == '\\' && i + 1 < length)
+            i++;
+        else if (text[i] == '"')
+            quoted = !quoted;
+        else if (text[i] == '@' && !quoted)
+            at = text + i;
+    }
+    return quoted ? NULL : at;
+}
+
+static bool has_control(const char *text, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+            return true;
+    return false;
+}
+
+bool address_parse(const char *text, struct address *out)
+{
+    size_t length = strlen(text);
+    const char *at;
+
+    memset(out, 0, sizeof *out);
+    if (length >= 2 && text[0] == '<' && text[length - 1] == '>') {
+        text++;
+        length -= 2;
+    }
+    if (length == 0)
+        return true;
+    at = find_at(text, length);
+    if (!at || at == text || (size_t)(at - text) >= sizeof out->local ||
+        has_control(text, (size_t)(at - text)))
+        return false;
+    if (!name_normalize(at + 1, length - (size_t)(at + 1 - text), out->domain)) {
+        out->domain[0] = '\0';
+        return false;
+    }
+    memcpy(out->local, text, (size_t)(at - text));
+    return true;
+}
+
+char *address_format(const struct address *address, bool fold, char out[ADDRESS_SIZE])
+{
+    if (address->domain[0] == '\0') {
+        out[0] = '\0';
+        return out;
+    }
+    snprintf(out, ADDRESS_SIZE, "%s@%s", address->local, address->domain);
+    if (fold)
+        for (char *p = out; *p; p++)
+            if (*p >= 'A' && *p <= 'Z')
+                *p = (char)(*p - 'A' + 'a');
+    return out;
+}
+
+/* Whether the first length bytes of local, and domain, are what the entry says. */
+static bool matches(const char *entry, const char *local, size_t length, const char *domain)
+{
+    const char *at = strrchr(entry, '@');
+    size_t entry_length = at ? (size_t)(at - entry) : strlen(entry);
+
+    if (at && strcasecmp(at + 1, domain) != 0)
+        return false;
+    if (entry_length == 0)
+        return at != NULL; /* "@domain": whoever is there */
+    return entry_length == length && strncasecmp(entry, local, length) == 0;
+}
+
+bool address_is_listed(const struct address *address, const struct conf_texts *list,
+                       const char *delimiter)
+{
+    size_t whole = strlen(address->local);
+    size_t base = *delimiter ? strcspn(address->local, delimiter) : whole;
+
+    if (address->domain[0] == '\0')
+        return false;
+    for (size_t i = 0; i < list->count; i++) {
+        if (matches(list->item[i], address->local, whole, address->domain))
+            return true;
+        /* A delimiter at the very start separates nothing, as in Postfix. */
+        if (base > 0 && base < whole &&
+            matches(list->item[i], address->local, base, address->domain))
+            return true;
+    }
+    return false;
+}

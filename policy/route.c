@@ -1,0 +1,277 @@
+/*
+ * Routes: from a plan and its facts to one line for the MTA.
+ */
+#include "policy/route.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct conf_pool *plan_pool(const struct route_plan *plan)
+{
+    return plan->route == CONF_ROUTE_POOL ? plan->routing->pool : NULL;
+}
+
+struct route_plan route_plan(const struct conf *conf, const struct address *address)
+{
+    struct route_plan plan = {.route = CONF_ROUTE_OFF};
+    const struct conf_domain *section;
+
+    if (address->domain[0] == '\0')
+        return plan;
+    section = conf_find_domain(conf, address->domain, false);
+    if (!section)
+        return plan;
+    plan.section = section;
+    plan.routing = &section->routing;
+    plan.route = section->routing.route;
+    return plan;
+}
+
+static struct tier_host *add_host(struct route_facts *facts, const char *name, uint16_t port,
+                                  uint32_t tier, uint32_t weight)
+{
+    struct tier_host *host;
+
+    if (facts->host_count == TIER_MAX_HOSTS)
+        return NULL;
+    host = &facts->host[facts->host_count++];
+    memset(host, 0, sizeof *host);
+    host->name = name;
+    host->port = port;
+    host->tier = tier;
+    host->weight = weight;
+    host->ramp = TIER_FULL_WEIGHT;
+    return host;
+}
+
+/* Any address of the host that is this host's makes the host self: mail sent there comes back. */
+static bool is_self(const struct route_self *self, const char *name, const struct facts *addr)
+{
+    struct net_addr all[2 * FACTS_MAX_ADDRS];
+    size_t count = order_addresses(addr, true, all, sizeof all / sizeof *all);
+
+    if (self->has_name(self->arg, name))
+        return true;
+    for (size_t i = 0; i < count; i++)
+        if (self->has_addr(self->arg, &all[i]))
+            return true;
+    return false;
+}
+
+static enum tier_resolve pool_resolve(const struct facts *addr)
+{
+    struct net_addr one;
+
+    if (!addr || addr->state == FACTS_FAIL)
+        return TIER_MAY_RESOLVE;
+    return order_addresses(addr, true, &one, 1) ? TIER_RESOLVES : TIER_ABSENT;
+}
+
+static void fill_pool(struct route_facts *facts, const struct conf_pool *pool,
+                      const struct facts *const *pool_addr, const struct route_self *self)
+{
+    size_t at = 0;
+
+    for (size_t t = 0; t < pool->tier_count; t++) {
+        const struct conf_tier *tier = &pool->tier[t];
+        for (size_t i = 0; i < tier->host_count; i++, at++) {
+            const struct conf_pool_host *from = &tier->host[i];
+            struct tier_host *host =
+                add_host(facts, from->name, from->port, tier->order, from->weight);
+            if (!host)
+                return;
+            if (from->addr.family != NET_NONE) {
+                host->resolve = TIER_RESOLVES;
+                host->self = self->has_addr(self->arg, &from->addr);
+            } else {
+                host->resolve = pool_resolve(pool_addr[at]);
+                host->self = is_self(self, from->name, pool_addr[at]);
+            }
+        }
+    }
+}
+
+static enum tier_resolve mx_resolve(enum order_resolve resolve)
+{
+    switch (resolve) {
+    case ORDER_RESOLVED: return TIER_RESOLVES;
+    case ORDER_UNKNOWN: return TIER_MAY_RESOLVE;
+    case ORDER_ABSENT:
+    case ORDER_UNUSABLE: return TIER_ABSENT;
+    }
+    return TIER_MAY_RESOLVE;
+}
+
+static void fill_order(struct route_facts *facts, const struct route_self *self)
+{
+    for (size_t i = 0; facts->order && i < facts->order->count; i++) {
+        const struct order_host *from = &facts->order->host[i];
+        struct tier_host *host = add_host(facts, from->host.name, 25, from->host.preference,
+                                          conf_find_weight(facts->plan.routing, from->host.name));
+        if (!host)
+            return;
+        host->resolve = mx_resolve(from->resolve);
+        host->self = is_self(self, from->host.name, from->addr);
+        facts->self_in_set = facts->self_in_set || host->self;
+    }
+}
+
+void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
+                const struct route_self *self)
+{
+    const struct conf_pool *pool = plan_pool(&facts->plan);
+
+    facts->host_count = 0;
+    facts->self_in_set = false;
+    if (pool)
+        fill_pool(facts, pool, pool_addr, self);
+    else
+        fill_order(facts, self);
+}
+
+/* What is hashed: the pool or the domain, and what sticks (SPEC 6.3). */
+static void make_key(const struct route_facts *facts, uint64_t random, char *out, size_t size)
+{
+    const struct conf_pool *pool = plan_pool(&facts->plan);
+    enum conf_stick stick = pool ? pool->stick : CONF_STICK_RECIPIENT;
+    const char *scope = pool ? pool->name : facts->address->domain;
+    char recipient[ADDRESS_SIZE];
+
+    switch (stick) {
+    case CONF_STICK_RECIPIENT:
+        snprintf(out, size, "%s %s", scope, address_format(facts->address, true, recipient));
+        break;
+    case CONF_STICK_DOMAIN: snprintf(out, size, "%s %s", scope, facts->address->domain); break;
+    case CONF_STICK_NONE:
+        snprintf(out, size, "%s %016llx", scope, (unsigned long long)random);
+        break;
+    }
+}
+
+static void decide(struct route_choice *out, enum route_outcome outcome, const char *why)
+{
+    out->outcome = outcome;
+    out->why = why;
+}
+
+/* Nothing known of the ordering: route mx leaves it to the MTA; route primary must not, since by MX
+ * the mail could come straight back here and bounce (SPEC 6.8). */
+static void decide_unknown(const struct route_facts *facts, struct route_choice *out,
+                           const char *why)
+{
+    decide(out, facts->plan.route == CONF_ROUTE_PRIMARY ? ROUTE_NOTHING : ROUTE_NOTFOUND, why);
+}
+
+/* For mx and primary: what the ordering alone settles. True when it does. */
+static bool settle_order(const struct route_facts *facts, struct route_choice *out)
+{
+    const struct order *order = facts->order;
+
+    switch (order ? order->state : FACTS_FAIL) {
+    case FACTS_FAIL: decide_unknown(facts, out, "the ordering could not be had"); return true;
+    case FACTS_NXDOMAIN: decide_unknown(facts, out, "the domain does not exist"); return true;
+    case FACTS_NULL:
+        decide(out, ROUTE_NULL_MX, "Null MX: the domain accepts no mail (RFC 7505)");
+        return true;
+    case FACTS_OK:
+    case FACTS_NONE: break;
+    }
+    if (facts->plan.route == CONF_ROUTE_MX && order->mx &&
+        (order->mx->warnings & FACTS_WARN_NULL)) {
+        decide(out, ROUTE_NOTFOUND, "a Null MX among other MX records");
+        return true;
+    }
+    return false;
+}
+
+/* No host was picked from an ordering: is that because this host is best? */
+static void settle_empty(const struct route_facts *facts, struct route_choice *out)
+{
+    if (facts->self_in_set)
+        decide(out, ROUTE_NOTFOUND, "this host is the best of the ordering");
+    else
+        decide_unknown(facts, out, "no host of the ordering has an address");
+}
+
+void route_choose(const struct route_facts *facts, uint64_t random, struct route_choice *out)
+{
+    const struct conf_pool *pool = plan_pool(&facts->plan);
+
+    memset(out, 0, sizeof *out);
+    switch (facts->plan.route) {
+    case CONF_ROUTE_OFF:
+        decide(out, ROUTE_NOTFOUND,
+               facts->plan.section ? "route is off here" : "no section for this domain");
+        return;
+    case CONF_ROUTE_SRV: decide(out, ROUTE_NOTFOUND, "route srv has no effect yet"); return;
+    case CONF_ROUTE_MX:
+    case CONF_ROUTE_PRIMARY:
+        if (settle_order(facts, out))
+            return;
+        break;
+    case CONF_ROUTE_POOL: break;
+    }
+    out->transport = pool ? pool->transport : "smtp";
+    make_key(facts, random, out->key, sizeof out->key);
+    tier_choose(facts->host, facts->host_count, out->key, &out->pick);
+    if (out->pick.count > 0)
+        decide(out, ROUTE_HOSTS,
+               out->pick.health_ignored ? "no host is usable, so health is ignored"
+                                        : "first usable tier, drawn by weight");
+    else if (pool)
+        decide(out, ROUTE_NOTHING, "no host of the pool can be named");
+    else
+        settle_empty(facts, out);
+}
+
+/* "[name]:port"; an IPv6 address as Postfix wants it, "[IPv6:...]:port". */
+static int format_host(const struct tier_host *host, char *out, size_t size)
+{
+    const char *name = host->name;
+
+    if (name[0] == '[')
+        return strchr(name, ':') ? snprintf(out, size, "[IPv6:%s:%u", name + 1, host->port)
+                                 : snprintf(out, size, "%s:%u", name, host->port);
+    return snprintf(out, size, "[%s]:%u", name, host->port);
+}
+
+static void format_hosts(const struct route_facts *facts, const struct route_choice *choice,
+                         char out[ROUTE_REPLY_SIZE])
+{
+    size_t length = (size_t)snprintf(out, ROUTE_REPLY_SIZE, "OK %s:", choice->transport);
+    size_t limit = 3 + 512;
+
+    for (size_t i = 0; i < choice->pick.count; i++) {
+        char host[NAME_SIZE + 32];
+        size_t more = (size_t)format_host(&facts->host[choice->pick.index[i]], host, sizeof host);
+        if (length + more + 2 > limit)
+            break;
+        length +=
+            (size_t)snprintf(out + length, ROUTE_REPLY_SIZE - length, "%s%s", i ? ", " : "", host);
+    }
+}
+
+char *route_format(const struct route_facts *facts, const struct route_choice *choice,
+                   char out[ROUTE_REPLY_SIZE])
+{
+    switch (choice->outcome) {
+    case ROUTE_HOSTS: format_hosts(facts, choice, out); break;
+    case ROUTE_NOTFOUND: snprintf(out, ROUTE_REPLY_SIZE, "NOTFOUND "); break;
+    case ROUTE_NULL_MX:
+        snprintf(out, ROUTE_REPLY_SIZE, "OK error:5.1.10 Domain does not accept mail");
+        break;
+    case ROUTE_NOTHING: snprintf(out, ROUTE_REPLY_SIZE, "OK retry:4.4.4 no usable host"); break;
+    }
+    return out;
+}
+
+const char *route_outcome_name(enum route_outcome outcome)
+{
+    switch (outcome) {
+    case ROUTE_HOSTS: return "hosts";
+    case ROUTE_NOTFOUND: return "notfound";
+    case ROUTE_NULL_MX: return "null-mx";
+    case ROUTE_NOTHING: return "nothing";
+    }
+    return "";
+}

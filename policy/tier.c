@@ -1,0 +1,256 @@
+/*
+ * Tiers: from candidates to an order of at most four hosts.
+ *
+ * Each host gets a class, how good it is to name at all; the best class present is the one to draw
+ * from, and of that its best tier. Everything after the winner is a function of the winner.
+ */
+#include "policy/tier.h"
+
+#include "cache/hash.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Best first. Weight 0 is for when all else is unusable, so it has classes of its own. */
+enum class {
+    CLASS_USABLE,
+    CLASS_USABLE_ZERO,
+    CLASS_FAILING, /* health is ignored when nothing is usable */
+    CLASS_FAILING_ZERO,
+    CLASS_UNKNOWN,    /* may not exist: as the last of a list it could bounce mail */
+    CLASS_OVERRIDDEN, /* an override holds unless it leaves no host */
+    CLASS_NEVER,      /* self, worse than self, or does not exist */
+};
+
+struct draw {
+    const struct tier_host *host;
+    size_t count;
+    enum class class[TIER_MAX_HOSTS];
+    size_t sorted[TIER_MAX_HOSTS]; /* indices by tier, name, port: the fixed order */
+    struct tier_pick *pick;
+    bool taken[TIER_MAX_HOSTS];
+};
+
+static bool is_overridden(const struct tier_host *host)
+{
+    return host->override == TIER_DRAINED || host->override == TIER_DOWN;
+}
+
+bool tier_is_usable(const struct tier_host *host)
+{
+    return host->resolve == TIER_RESOLVES && !host->failing && !is_overridden(host);
+}
+
+uint64_t tier_weight(const struct tier_host *host)
+{
+    return (uint64_t)host->weight * host->ramp;
+}
+
+uint64_t tier_minus_log2(uint64_t hash)
+{
+    unsigned shift;
+    uint64_t m, fraction = 0;
+
+    if (hash == UINT64_MAX)
+        return 0; /* u is 1 */
+    shift = (unsigned)__builtin_clzll(hash + 1);
+    m = (hash + 1) << shift; /* 1 <= m / 2^63 < 2 */
+    for (int bit = 31; bit >= 0; bit--) {
+        unsigned __int128 square = (unsigned __int128)m * m; /* scaled by 2^126 */
+        if (square >> 127) {
+            fraction |= UINT64_C(1) << bit;
+            m = (uint64_t)(square >> 64);
+        } else {
+            m = (uint64_t)(square >> 63);
+        }
+    }
+    return (UINT64_C(64) << 32) - (((uint64_t)(63 - shift) << 32) | fraction);
+}
+
+/* -log2(u) is below 2^39 and a weight below 2^26, so the quotient keeps 24 bits beyond the
+ * logarithm's own. */
+static uint64_t score(const struct tier_host *host, const char *key)
+{
+    char name[NAME_SIZE + 8];
+    uint64_t weight = tier_weight(host);
+
+    snprintf(name, sizeof name, "%s:%u", host->name, host->port);
+    return (tier_minus_log2(hash_choice(key, name)) << 24) / (weight ? weight : 1);
+}
+
+static enum class classify(const struct tier_host *host, uint32_t self_tier) {
+    bool zero = tier_weight(host) == 0;
+
+    if (host->self || host->tier >= self_tier || host->resolve == TIER_ABSENT) return CLASS_NEVER;
+    if (is_overridden(host)) return CLASS_OVERRIDDEN;
+    if (host->resolve == TIER_MAY_RESOLVE) return CLASS_UNKNOWN;
+    if (host->failing) return zero ? CLASS_FAILING_ZERO : CLASS_FAILING;
+    return zero ? CLASS_USABLE_ZERO : CLASS_USABLE;
+}
+
+/* The best tier that holds this host; UINT32_MAX where none does. */
+static uint32_t find_self_tier(const struct tier_host *host, size_t count)
+{
+    uint32_t tier = UINT32_MAX;
+
+    for (size_t i = 0; i < count; i++)
+        if (host[i].self && host[i].tier < tier)
+            tier = host[i].tier;
+    return tier;
+}
+
+static bool comes_before(const struct tier_host *a, const struct tier_host *b)
+{
+    int names;
+
+    if (a->tier != b->tier)
+        return a->tier < b->tier;
+    names = strcmp(a->name, b->name);
+    return names ? names < 0 : a->port < b->port;
+}
+
+static void sort(struct draw *draw)
+{
+    for (size_t i = 0; i < draw->count; i++) {
+        size_t at = i;
+        while (at > 0 && comes_before(&draw->host[i], &draw->host[draw->sorted[at - 1]])) {
+            draw->sorted[at] = draw->sorted[at - 1];
+            at--;
+        }
+        draw->sorted[at] = i;
+    }
+}
+
+static enum tier_note explain(const struct tier_host *host, enum class class, uint32_t self_tier)
+{
+    switch (class) {
+    case CLASS_NEVER:
+        if (host->self)
+            return TIER_LEFT_SELF;
+        return host->tier >= self_tier ? TIER_LEFT_WORSE_THAN_SELF : TIER_LEFT_ABSENT;
+    case CLASS_OVERRIDDEN:
+        return host->override == TIER_DRAINED ? TIER_LEFT_DRAINED : TIER_LEFT_DOWN;
+    case CLASS_UNKNOWN: return TIER_LEFT_UNKNOWN;
+    case CLASS_FAILING:
+    case CLASS_FAILING_ZERO: return TIER_LEFT_FAILING;
+    case CLASS_USABLE_ZERO: return TIER_LEFT_WEIGHT;
+    case CLASS_USABLE: return TIER_LEFT_ROOM;
+    }
+    return TIER_LEFT_ROOM;
+}
+
+static void take(struct draw *draw, size_t index)
+{
+    if (draw->pick->count < TIER_MAX_PICK && !draw->taken[index]) {
+        draw->pick->index[draw->pick->count++] = index;
+        draw->pick->note[index] = TIER_CHOSEN;
+        draw->taken[index] = true;
+    }
+}
+
+/* The winner among the class's hosts of one tier; equal scores go to the first in fixed order. */
+static size_t find_winner(struct draw *draw, enum class class, uint32_t tier, const char *key)
+{
+    size_t winner = SIZE_MAX;
+
+    for (size_t i = 0; i < draw->count; i++) {
+        size_t at = draw->sorted[i];
+        if (draw->class[at] != class || draw->host[at].tier != tier)
+            continue;
+        draw->pick->score[at] = score(&draw->host[at], key);
+        if (winner == SIZE_MAX || draw->pick->score[at] < draw->pick->score[winner])
+            winner = at;
+    }
+    return winner;
+}
+
+/* Takes one tier's hosts of the class, beginning with the start-th in fixed order and going round.
+ */
+static void take_round(struct draw *draw, enum class class, uint32_t tier, size_t start)
+{
+    size_t member[TIER_MAX_HOSTS], count = 0;
+
+    for (size_t i = 0; i < draw->count; i++)
+        if (draw->class[draw->sorted[i]] == class && draw->host[draw->sorted[i]].tier == tier)
+            member[count++] = draw->sorted[i];
+    for (size_t i = 0; i < count; i++)
+        take(draw, member[(start + i) % count]);
+}
+
+/* The winner's place among its class and tier in fixed order. */
+static size_t find_rank(const struct draw *draw, size_t winner)
+{
+    size_t rank = 0;
+
+    for (size_t i = 0; i < draw->count && draw->sorted[i] != winner; i++)
+        if (draw->class[draw->sorted[i]] == draw->class[winner] &&
+            draw->host[draw->sorted[i]].tier == draw->host[winner].tier)
+            rank++;
+    return rank;
+}
+
+/* Every tier of the class in turn, each begun at rank. */
+static void take_class(struct draw *draw, enum class class, size_t rank)
+{
+    for (size_t i = 0; i < draw->count; i++) {
+        size_t at = draw->sorted[i];
+        if (draw->class[at] == class && !draw->taken[at])
+            take_round(draw, class, draw->host[at].tier, rank);
+    }
+}
+
+static enum class prepare(struct draw *draw) {
+    enum class best = CLASS_NEVER; uint32_t self_tier = find_self_tier(draw->host, draw->count);
+
+    for (size_t i = 0; i < draw->count;
+         i++){draw->class[i] = classify(&draw->host[i], self_tier);
+              draw->pick->note[i] = explain(&draw->host[i], draw->class[i], self_tier);
+              draw->pick->score[i] = UINT64_MAX; if (draw->class[i] < best) best = draw->class[i];}
+sort(draw);
+return best;
+}
+
+void tier_choose(const struct tier_host *host, size_t count, const char *key, struct tier_pick *out)
+{
+    struct draw draw = {
+        .host = host, .count = count < TIER_MAX_HOSTS ? count : TIER_MAX_HOSTS, .pick = out};
+    enum class best;
+    uint32_t tier = UINT32_MAX;
+    size_t winner, rank;
+
+    memset(out, 0, sizeof *out);
+    best = prepare(&draw);
+    if (best == CLASS_NEVER)
+        return;
+    out->health_ignored = best > CLASS_USABLE_ZERO;
+    out->override_ignored = best == CLASS_OVERRIDDEN;
+    for (size_t i = 0; i < draw.count; i++)
+        if (draw.class[i] == best && host[i].tier < tier)
+            tier = host[i].tier;
+    winner = find_winner(&draw, best, tier, key);
+    rank = find_rank(&draw, winner);
+    take(&draw, winner);
+    take_round(&draw, best, tier, rank);
+    take_class(&draw, best, rank);
+    /* Hosts whose probes fail may still take mail that everybody else refuses; last. */
+    if (best < CLASS_FAILING)
+        take_class(&draw, CLASS_FAILING, rank);
+}
+
+const char *tier_note_name(enum tier_note note)
+{
+    switch (note) {
+    case TIER_CHOSEN: return "chosen";
+    case TIER_LEFT_SELF: return "this host itself";
+    case TIER_LEFT_WORSE_THAN_SELF: return "not better than this host";
+    case TIER_LEFT_ABSENT: return "has no usable address";
+    case TIER_LEFT_UNKNOWN: return "look-up failed for now";
+    case TIER_LEFT_DRAINED: return "drained";
+    case TIER_LEFT_DOWN: return "overridden down";
+    case TIER_LEFT_FAILING: return "probes fail";
+    case TIER_LEFT_WEIGHT: return "weight 0";
+    case TIER_LEFT_ROOM: return "no room in the answer";
+    }
+    return "";
+}
