@@ -9,6 +9,7 @@ import contextlib
 import ctypes
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -59,6 +60,10 @@ def build(labroot):
     account("redis")
     account("nsd")
     account("mxwarden")
+    # The daemons give their sockets to Postfix's group, which only a member may do.
+    groups = pathlib.Path("/etc/group").read_text()
+    write("/etc/group", re.sub(r"(?m)^(postfix:.*:)(.*)$", r"\1mxwarden,\2", groups).replace(
+        "mxwarden,\n", "mxwarden\n"))
     write("/etc/hostname", "lab.example.com\n")
     write("/etc/hosts", "127.0.0.1 localhost\n::1 localhost\n")
     write("/etc/resolv.conf", "nameserver 192.0.2.53\noptions timeout:1 attempts:2\n")

@@ -84,6 +84,7 @@ class World:
         self.wardens = [self.warden1, self.warden2]
         self.networks = client_networks()
         self.cut = set()
+        self.read, self.running = {}, []
 
     def start(self):
         """The ground: names, memory and mail, without mxwarden."""
@@ -109,7 +110,11 @@ class World:
         together([lambda one=warden: one.heal(conf(one.name)) for warden in self.wardens])
         together([mta.heal for mta in self.mtas])
 
-    def note_processes(self):
+    def note_logs(self):
+        """How far the logs are, so that a failure shows its own part of them."""
+        self.read = {title: len(text) for title, text in self.all_logs().items()}
+
+    def note_running(self):
         """What runs as a case begins, so that deaths() can tell what ended by itself."""
         self.running = [(f"{program} on {one.name}", one, process) for one in self.wardens
                         for program, process in (("mxwardend", one.daemon),
@@ -150,7 +155,10 @@ class World:
         return [f"{warden.name}: {line}" for warden in self.wardens for line in warden.reports()]
 
     def logs(self):
-        """{title: text} of everything that may tell why a case failed."""
+        """{title: text} of what may tell why a case failed: since it began."""
+        return {title: text[self.read.get(title, 0):] for title, text in self.all_logs().items()}
+
+    def all_logs(self):
         texts = {}
         for mta, warden in zip(self.mtas, self.wardens):
             for log in (mta.log, warden.log, warden.milter_log):
