@@ -2,8 +2,9 @@
  * Facts to the fields of their Redis HASH and back (SPEC 8: mx, addr). Pure.
  *
  * Reading believes nothing: lengths, counts, states, numbers and names are checked, a stamp from
- * the future is clamped to now, an expiry is at most now + max_ttl + stale away; anything else is
- * NULL ("not there").
+ * the future is clamped to now, an expiry is at most max_age (max_ttl + stale, seconds) away;
+ * anything else is NULL ("not there"). Fields that are not known are passed over. The HASH of a
+ * host has neither ttl nor fetched: ttl is then what is left of its life, fetched 0.
  */
 #ifndef CACHE_CODEC_H
 #define CACHE_CODEC_H
@@ -20,7 +21,8 @@ struct codec_fields {
     char text[CODEC_VALUE_SIZE];
 };
 
-/* False when it does not fit, or for FACTS_FAIL (never shared). */
+/* False when it does not fit, for FACTS_FAIL, and for a host of which one family could not be told:
+ * neither is ever shared. */
 bool codec_format(const struct facts *facts, struct codec_fields *out);
 
 /* names and values of one HGETALL answer, not terminated, with their lengths. The result has one

@@ -33,10 +33,11 @@ enum {
 
 /* What is odd about an answer though it can be used; bits. */
 enum facts_warning {
-    FACTS_WARN_CNAME = 1,    /* the name is an alias (RFC 2181 10.3 for MX targets) */
-    FACTS_WARN_NULL = 2,     /* "." among real MX records */
-    FACTS_WARN_CUT = 4,      /* more records than are used */
-    FACTS_WARN_BAD_NAME = 8, /* a record left out because its target is no host name */
+    FACTS_WARN_CNAME = 1,     /* the name is an alias (RFC 2181 10.3 for MX targets) */
+    FACTS_WARN_NULL = 2,      /* "." among real MX records */
+    FACTS_WARN_CUT = 4,       /* more records than are used */
+    FACTS_WARN_BAD_NAME = 8,  /* a record left out because its target is no host name */
+    FACTS_WARN_BAD_ADDR = 16, /* one left out because its address is no host's (loopback, ...) */
 };
 
 struct facts_host {
@@ -72,10 +73,11 @@ struct facts *facts_ref(const struct facts *facts);
 void facts_unref(const struct facts *facts); /* NULL is fine */
 
 /* Adds to facts under construction. Duplicates are dropped (of two equal MX names the better
- * preference stays), limits kept. False when out of memory. */
+ * preference stays), limits kept (with FACTS_WARN_CUT): the best hosts, the lowest addresses, in
+ * whatever order they come. False when out of memory. */
 bool facts_add_host(struct facts *facts, uint16_t preference, const char *name);
 void facts_add_addr(struct facts *facts, const struct net_addr *addr);
-/* Sorts, cuts to the limits (with FACTS_WARN_CUT). Call once, last. */
+/* Sorts. Call once, last. */
 void facts_seal(struct facts *facts);
 
 /* The same set of hosts and preferences, or of addresses, whatever the times. */

@@ -21,7 +21,8 @@ char *keys_addr(const char *prefix, const char *host, char out[KEYS_SIZE]);
 char *keys_seen(const char *prefix, const struct net_addr *listener, const char *identity,
                 char out[KEYS_SIZE]);
 char *keys_proof(const char *prefix, const char *nonce, char out[KEYS_SIZE]);
-/* dry: the keys of the modes that do not refuse ("mxw1:dry:defer:...", "mxw1:dry:ok:...") */
+/* dry: the keys of the modes that do not refuse ("mxw1:dry:defer:...", "mxw1:dry:ok:..."). The
+ * digest is hash_digest's, without the '#' that goes before it in the key. */
 char *keys_defer(const char *prefix, bool dry, const char *digest, char out[KEYS_SIZE]);
 char *keys_ok(const char *prefix, bool dry, const char *domain, const char *identity,
               char out[KEYS_SIZE]);
@@ -44,10 +45,11 @@ enum keys_kind {
     KEYS_NODE,
     KEYS_EPOCH
 };
-/* Points *rest at what follows "<prefix>:<kind>:" in key. */
+/* Points *rest at what follows "<prefix>:<kind>:" in key; "" for KEYS_EPOCH and KEYS_OTHER. */
 enum keys_kind keys_parse(const char *prefix, const char *key, const char **rest);
-/* "gw1.example.net:25" or "[192.0.2.1]:25" apart; false where it is neither. host keeps its
- * brackets; a missing port is default_port. */
+/* "gw1.example.net:25" or "[192.0.2.1]:25" apart, in any case of letters; false where it is
+ * neither. host becomes canonical, an address with its brackets (which an administrator may leave
+ * out around IPv4); a missing port is default_port. */
 bool keys_parse_host(const char *text, uint16_t default_port, char host[NAME_SIZE], uint16_t *port);
 
 #endif

@@ -1,0 +1,259 @@
+/*
+ * Facts to Redis fields and back. Writing is a list of texts; reading is a door like the one for
+ * names: whoever may write to Redis may write anything there, so a value counts only when it could
+ * have come from codec_format, and its times only as far as they do no harm.
+ */
+#include "cache/codec.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { NUMBER_DIGITS = 15, ITEM_SIZE = NAME_SIZE + 8 };
+
+/* The text of the field under construction ends at *used; each value begins after the last. */
+struct writer {
+    struct codec_fields *out;
+    size_t used;
+    bool full;
+};
+
+static void writer_field(struct writer *writer, const char *name)
+{
+    struct codec_fields *out = writer->out;
+
+    if (out->count > 0)
+        writer->used++; /* past the value before, its NUL included */
+    if (writer->used >= sizeof out->text || out->count == CODEC_MAX_FIELDS) {
+        writer->full = true;
+        return;
+    }
+    out->name[out->count] = name;
+    out->value[out->count++] = out->text + writer->used;
+    out->text[writer->used] = '\0';
+}
+
+/* Appends to the value, after a comma where it is not its first item. */
+static void writer_item(struct writer *writer, bool first, const char *item)
+{
+    size_t room = sizeof writer->out->text - writer->used;
+    int length;
+
+    if (writer->full)
+        return;
+    length = snprintf(writer->out->text + writer->used, room, "%s%s", first ? "" : ",", item);
+    writer->full = length < 0 || (size_t)length >= room;
+    writer->used += writer->full ? 0 : (size_t)length;
+}
+
+static void writer_number(struct writer *writer, const char *name, int64_t value)
+{
+    char text[24];
+
+    snprintf(text, sizeof text, "%" PRId64, value);
+    writer_field(writer, name);
+    writer_item(writer, true, text);
+}
+
+static void writer_addrs(struct writer *writer, const char *name, const struct net_addr *addr,
+                         size_t count)
+{
+    char text[NET_TEXT];
+
+    writer_field(writer, name);
+    for (size_t i = 0; i < count; i++)
+        writer_item(writer, i == 0, net_addr_format(&addr[i], text));
+}
+
+static void writer_order(struct writer *writer, const struct facts *facts)
+{
+    char text[ITEM_SIZE];
+
+    writer_field(writer, "order");
+    for (size_t i = 0; i < facts->mx.count; i++) {
+        const struct facts_host *host = &facts->mx.host[i];
+        snprintf(text, sizeof text, "%u %s", host->preference, host->name);
+        writer_item(writer, i == 0, text);
+    }
+}
+
+bool codec_format(const struct facts *facts, struct codec_fields *out)
+{
+    struct writer writer = {.out = out};
+
+    out->count = 0;
+    if (facts->state == FACTS_FAIL)
+        return false;
+    if (facts->kind == FACTS_MX) {
+        writer_order(&writer, facts);
+        writer_number(&writer, "ttl", facts->ttl);
+        writer_number(&writer, "fetched", facts->fetched);
+        writer_number(&writer, "expires", facts->expires);
+        writer_number(&writer, "changed", facts->changed);
+    } else {
+        /* Half an answer would tell the others that there is no other half. */
+        if (facts->addr.a_failed || facts->addr.aaaa_failed)
+            return false;
+        writer_addrs(&writer, "a", facts->addr.a, facts->addr.a_count);
+        writer_addrs(&writer, "aaaa", facts->addr.aaaa, facts->addr.aaaa_count);
+        writer_number(&writer, "expires", facts->expires);
+    }
+    writer_field(&writer, "state");
+    writer_item(&writer, true, facts_state_name(facts->state));
+    return !writer.full;
+}
+
+/* The value of a field as a text; NULL where it is missing, too long, or holds a NUL. */
+static const char *field_get(const struct codec_pair *pair, size_t count, const char *name,
+                             char out[CODEC_VALUE_SIZE])
+{
+    size_t length = strlen(name);
+
+    for (size_t i = 0; i < count; i++) {
+        if (pair[i].name_length != length || memcmp(pair[i].name, name, length) != 0)
+            continue;
+        if (pair[i].value_length >= CODEC_VALUE_SIZE ||
+            memchr(pair[i].value, '\0', pair[i].value_length))
+            return NULL;
+        memcpy(out, pair[i].value, pair[i].value_length);
+        out[pair[i].value_length] = '\0';
+        return out;
+    }
+    return NULL;
+}
+
+/* A decimal number as codec_format writes it, at most that large. -1 where it is none. */
+static int64_t number_parse(const char *text, size_t length)
+{
+    int64_t value = 0;
+
+    if (length == 0 || length > NUMBER_DIGITS || (length > 1 && text[0] == '0'))
+        return -1;
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return -1;
+        value = value * 10 + (text[i] - '0');
+    }
+    return value;
+}
+
+static int64_t field_number(const struct codec_pair *pair, size_t count, const char *name)
+{
+    char text[CODEC_VALUE_SIZE];
+    const char *value = field_get(pair, count, name, text);
+
+    return value ? number_parse(value, strlen(value)) : -1;
+}
+
+static bool item_add_host(struct facts *facts, const char *item, size_t length)
+{
+    const char *space = memchr(item, ' ', length);
+    char name[NAME_SIZE];
+
+    if (!space)
+        return false;
+    size_t digits = (size_t)(space - item), rest = length - digits - 1;
+    int64_t preference = number_parse(item, digits);
+    /* A name that the door would change is not canonical, and not ours. */
+    if (preference < 0 || preference > UINT16_MAX || !name_normalize(space + 1, rest, name) ||
+        strlen(name) != rest || memcmp(name, space + 1, rest) != 0)
+        return false;
+    return facts_add_host(facts, (uint16_t)preference, name);
+}
+
+static bool item_add_addr(struct facts *facts, enum net_family family, const char *item,
+                          size_t length)
+{
+    char text[NET_TEXT];
+    struct net_addr addr;
+
+    if (length >= sizeof text)
+        return false;
+    memcpy(text, item, length);
+    text[length] = '\0';
+    if (!net_addr_parse(text, &addr) || addr.family != family ||
+        net_addr_scope(&addr) == NET_UNUSABLE)
+        return false;
+    facts_add_addr(facts, &addr);
+    return true;
+}
+
+/* Each item of a comma-separated list into facts; family NET_NONE means hosts. An empty list has
+ * no items, an empty item is an error, as are more of them than the writer would write. */
+static bool list_add(struct facts *facts, enum net_family family, const char *list)
+{
+    bool good = true;
+
+    while (*list && good) {
+        size_t length = strcspn(list, ",");
+        good = family == NET_NONE ? item_add_host(facts, list, length)
+                                  : item_add_addr(facts, family, list, length);
+        list += length;
+        if (*list == ',' && *++list == '\0')
+            good = false; /* a comma at the end */
+    }
+    return good && !(facts->warnings & FACTS_WARN_CUT);
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static bool parse_mx(struct facts *facts, const struct codec_pair *pair, size_t count, int64_t now,
+                     int64_t max_age)
+{
+    char text[CODEC_VALUE_SIZE];
+    const char *order = field_get(pair, count, "order", text);
+    int64_t ttl = field_number(pair, count, "ttl"), fetched = field_number(pair, count, "fetched"),
+            changed = field_number(pair, count, "changed");
+
+    if (!order || ttl < 0 || fetched < 0 || changed < 0 || !list_add(facts, NET_NONE, order))
+        return false;
+    facts->ttl = (uint32_t)smaller(ttl, smaller(max_age, INT32_MAX));
+    facts->fetched = smaller(fetched, now);
+    facts->changed = smaller(changed, now);
+    return (facts->state == FACTS_OK) == (facts->mx.count > 0);
+}
+
+static bool parse_addr(struct facts *facts, const struct codec_pair *pair, size_t count,
+                       int64_t now)
+{
+    char text[CODEC_VALUE_SIZE];
+    const char *a = field_get(pair, count, "a", text);
+
+    if (!a || !list_add(facts, NET_IPV4, a))
+        return false;
+    const char *aaaa = field_get(pair, count, "aaaa", text);
+    if (!aaaa || !list_add(facts, NET_IPV6, aaaa))
+        return false;
+    if (facts->expires > now)
+        facts->ttl = (uint32_t)smaller(facts->expires - now, INT32_MAX);
+    bool some = facts->addr.a_count + facts->addr.aaaa_count > 0;
+    return facts->state != FACTS_NULL && (facts->state == FACTS_OK) == some;
+}
+
+struct facts *codec_parse(enum facts_kind kind, const struct codec_pair *pair, size_t count,
+                          int64_t now, int64_t max_age)
+{
+    char text[CODEC_VALUE_SIZE];
+    const char *word = field_get(pair, count, "state", text);
+    int64_t expires = field_number(pair, count, "expires");
+    enum facts_state state;
+
+    if (!word || !facts_state_parse(word, &state) || state == FACTS_FAIL || expires < 0)
+        return NULL;
+    struct facts *facts = facts_new(kind, state);
+    if (!facts)
+        return NULL;
+    facts->expires = smaller(expires, now + max_age);
+    bool good = kind == FACTS_MX ? parse_mx(facts, pair, count, now, max_age)
+                                 : parse_addr(facts, pair, count, now);
+    if (!good) {
+        facts_unref(facts);
+        return NULL;
+    }
+    facts_seal(facts);
+    return facts;
+}
