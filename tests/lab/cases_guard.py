@@ -21,12 +21,15 @@ def patient(node):
 
 
 def default_times(node):
-    return sitecfg.guarded(node, yield_after="1h", health="health { }").replace("hold_down = 1s",
-                                                                            "hold_down = 0")
+    return sitecfg.guarded(node, yield_after="1h", health="health { }")
 
 
 def with_grace(node):
     return sitecfg.guarded(node, yield_after="1h", grace="2s")
+
+
+def holding(node):
+    return sitecfg.guarded(node, yield_after="1h", hold_down="3s")
 
 
 def visit(world, source, target=MX1):
@@ -218,6 +221,21 @@ def stopped(world):
     took = time.monotonic() - began
     check(took <= 10, f"took {took:.1f} s")
     same(reason(world.warden2, "down@example.com"), "better-down")
+
+
+@case("mx1 just back is not held against anyone for hold_down", holding, guard=True)
+def hold_down(world):
+    wait_for("a refusal", lambda: world.send(world.fresh_client(), MX2,
+                                             "held@example.com").code == 451, 6)
+    world.mx1.stop()
+    wait_for("acceptance", lambda: world.send(world.fresh_client(), MX2,
+                                              "held@example.com").accepted, 10)
+    world.mx1.start()
+    world.wait_observed()
+    accepted(world.send(world.fresh_client(), MX2, "back@example.com"))
+    same(reason(world.warden2, "back@example.com"), "better-down")
+    wait_for("a refusal", lambda: world.send(world.fresh_client(), MX2,
+                                             "held@example.com").code == 451, 6)
 
 
 @case("mx1 cut off the wire: accepted; back again: judged again", patient, guard=True)

@@ -21,7 +21,8 @@ def start():
     log = LAB / "run.log"
     write(log, "")
     with open(log, "ab") as out:
-        process = subprocess.Popen(["nsenter", "--net=/run/netns/net", "--", SCRIPT, LAB / "bin"], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+        process = subprocess.Popen(["nsenter", "--net=/run/netns/net", "--", SCRIPT, LAB / "bin"],
+                                   stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                                    start_new_session=True)
     return process, log
 

@@ -9,8 +9,8 @@ REDIS = {"mx1.example.com": "unix:/run/lab/redis/redis.sock",
 DNS = 'dns { servers = {"192.0.2.53"} timeout = 500ms }'
 HEALTH = "health { interval = 1s timeout = 2s fall = 2 rise = 1 }"
 GUARD = """guard {{
-    mode = "defer" evidence_net = "28,64" hold_down = 1s
-    yield_after = {yield_after} grace = {grace}
+    mode = "defer" evidence_net = "28,64"
+    yield_after = {yield_after} grace = {grace} hold_down = {hold_down}
 }}"""
 DOMAINS = """
 domain "example.com" {}
@@ -35,6 +35,6 @@ def cache(node):
     return f'cache {{ redis = "{REDIS[node]}" }}'
 
 
-def guarded(node, yield_after="2s", grace="0", health=HEALTH, more=""):
-    return "\n".join([DNS, cache(node), GUARD.format(yield_after=yield_after, grace=grace), health,
-                      DOMAINS, POOL, more])
+def guarded(node, yield_after="2s", grace="0", hold_down="0", health=HEALTH, more=""):
+    guard = GUARD.format(yield_after=yield_after, grace=grace, hold_down=hold_down)
+    return "\n".join([DNS, cache(node), guard, health, DOMAINS, POOL, more])
