@@ -32,8 +32,13 @@ enum conf_mode {
 enum conf_stage { CONF_STAGE_CONNECT, CONF_STAGE_RCPT };
 enum conf_off_mx { CONF_OFF_MX_OFF, CONF_OFF_MX_LOG, CONF_OFF_MX_DEFER, CONF_OFF_MX_REJECT };
 enum conf_depth { CONF_DEPTH_BANNER, CONF_DEPTH_RCPT };
-enum conf_route { CONF_ROUTE_OFF, CONF_ROUTE_MX, CONF_ROUTE_SRV, CONF_ROUTE_PRIMARY,
-                  CONF_ROUTE_POOL };
+enum conf_route {
+    CONF_ROUTE_OFF,
+    CONF_ROUTE_MX,
+    CONF_ROUTE_SRV,
+    CONF_ROUTE_PRIMARY,
+    CONF_ROUTE_POOL
+};
 enum conf_stick { CONF_STICK_RECIPIENT, CONF_STICK_DOMAIN, CONF_STICK_NONE };
 enum conf_spill { CONF_SPILL_STRICT, CONF_SPILL_PROPORTIONAL };
 enum conf_log_target { CONF_LOG_STDERR, CONF_LOG_SYSLOG };
@@ -128,7 +133,7 @@ struct conf_routing {
 };
 
 struct conf_domain {
-    char name[NAME_SIZE]; /* "*" for the rest */
+    char name[NAME_SIZE];    /* "*" for the rest */
     struct conf_guard guard; /* whole: keys not set here are those of the top guard section */
     struct conf_routing routing;
     struct conf_socket *flush; /* NULL for none */
@@ -139,9 +144,12 @@ struct conf_match {
     struct conf_routing routing;
 };
 
+struct obstack;
+
 struct conf {
     unsigned refs;
-    char *file; /* "" when the default file was missing */
+    struct obstack *memory; /* owns all that is pointed to; domains share what they inherit */
+    char *file;             /* "" when the default file was missing */
     char node[NAME_SIZE];
     struct { /* own = {}: names and addresses */
         struct conf_texts names;
@@ -169,14 +177,14 @@ struct conf {
     } dns;
     struct {
         enum conf_redis kind;
-        char *redis;      /* as written */
-        char *path;       /* unix */
-        char *host;       /* tcp: name or bare address */
-        uint16_t port;    /* tcp */
+        char *redis;   /* as written */
+        char *path;    /* unix */
+        char *host;    /* tcp: name or bare address */
+        uint16_t port; /* tcp */
         unsigned database;
-        char *user;       /* "" for none */
-        char *password;   /* "" for none; read from password_file */
-        char *sentinel;   /* "h1:p,h2:p/master" without the scheme */
+        char *user;     /* "" for none */
+        char *password; /* "" for none; read from password_file */
+        char *sentinel; /* "h1:p,h2:p/master" without the scheme */
         char *prefix;
         int64_t timeout;
         size_t entries;
@@ -214,11 +222,14 @@ struct conf_problems {
 };
 
 /* Reads file; required says that it must exist (named by -c), else a missing one means defaults.
- * Returns a conf with one reference, or NULL when there was any error. problems is filled with all
- * that was found either way; the caller clears it. Reads allow_file, domains_file, password_file
- * and secret_file too; a secret readable by others is an error. Does not log, nor touch anything
- * global: safe in a helper thread. */
+ * Returns a conf with one reference, or NULL when there was any error. problems is set to all that
+ * was found either way, in the order of its lines; the caller clears it. Reads allow_file,
+ * domains_file, password_file and secret_file too; a secret readable by others is an error. Does
+ * not log: safe in a helper thread. */
 struct conf *conf_read(const char *file, bool required, struct conf_problems *problems);
+/* The same for programs that have no use for secrets, and perhaps no right to read them: those
+ * files are left alone, cache.password and cache.secret empty. */
+struct conf *conf_read_public(const char *file, bool required, struct conf_problems *problems);
 void conf_problems_clear(struct conf_problems *problems);
 /* "file:line: key: text" into a new string that the caller frees. */
 char *conf_problem_format(const struct conf_problem *problem);

@@ -1,0 +1,186 @@
+/*
+ * What single values cannot show: keys that contradict each other, and sections without effect.
+ */
+#include "policy/conf_reader.h"
+
+#include "policy/conf_value.h"
+
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Postfix comes back after 300 s by its own clock of whole seconds, so perhaps after 299.x s. */
+#define YIELD_SAFE (INT64_C(299) * 1000)
+
+void conf_check_guard(struct conf_reader *reader, const struct conf_section *section,
+                      const struct conf_guard *guard)
+{
+    bool yield = conf_scan_is_set(section, "yield_after");
+    char text[32];
+
+    if (guard->yield_after > guard->learn && (yield || conf_scan_is_set(section, "learn")))
+        conf_report(reader, section, yield ? "yield_after" : "learn",
+                    conf_scan_line(section, yield ? "yield_after" : "learn"), true,
+                    "yield_after is longer than learn (%s)",
+                    conf_value_format_duration(guard->learn, text));
+    if (yield && guard->yield_after > YIELD_SAFE)
+        conf_report(reader, section, "yield_after", conf_scan_line(section, "yield_after"), false,
+                    "more than 299s: a sender that retries after five minutes is refused twice");
+}
+
+void conf_check_routing(struct conf_reader *reader, const struct conf_section *section,
+                        const struct conf_routing *routing)
+{
+    if (routing->weight_count > 0 && routing->route != CONF_ROUTE_MX)
+        conf_report(reader, section, "weights", conf_scan_line(section, "weights"), true,
+                    "only route = mx takes weights");
+    if (strcmp(section->title, "*") == 0 && conf_scan_is_set(section, "flush"))
+        conf_report(reader, section, "flush", conf_scan_line(section, "flush"), true,
+                    "\"*\" is no domain that ETRN could name");
+}
+
+static void check_tier(struct conf_reader *reader, const struct conf_section *section)
+{
+    const struct conf_section *host;
+    size_t hosts = 0, idle = 0;
+
+    for (host = conf_scan_first(section, CONF_HOST); host; host = conf_scan_next(host)) {
+        const struct conf_place *place = host->place;
+        int64_t weight;
+        hosts++;
+        idle +=
+            place && place->count == 1 && conf_value_number(place->item[0], &weight) && weight == 0;
+    }
+    if (hosts == 0)
+        conf_report(reader, section, "", section->line, true, "has no host");
+    else if (idle == hosts)
+        conf_report(reader, section, "", section->line, true, "every host's weight is 0");
+}
+
+void conf_check_pool(struct conf_reader *reader, const struct conf_section *section)
+{
+    const struct conf_section *tier = conf_scan_first(section, CONF_TIER);
+
+    if (!reader->whole)
+        return;
+    if (!tier)
+        conf_report(reader, section, "", section->line, true, "has no tier");
+    for (; tier; tier = conf_scan_next(tier))
+        check_tier(reader, tier);
+}
+
+static void check_order(struct conf_reader *reader, const struct conf_section *root)
+{
+    const struct conf_section *section;
+
+    for (section = root->child; section; section = section->next) {
+        const struct conf *conf = reader->conf;
+        char text[32];
+        if (section->scope == CONF_DNS && conf->dns.min_ttl > conf->dns.max_ttl)
+            conf_report(reader, section, "min_ttl", conf_scan_line(section, "min_ttl"), true,
+                        "is longer than max_ttl (%s)",
+                        conf_value_format_duration(conf->dns.max_ttl, text));
+        if (section->scope == CONF_HEALTH && conf->health.timeout > 10 * conf->health.interval)
+            conf_report(reader, section, "timeout", conf_scan_line(section, "timeout"), false,
+                        "is more than ten times interval (%s): a host that hangs is missed late",
+                        conf_value_format_duration(conf->health.interval, text));
+    }
+}
+
+/* Every socket of listen, to be compared with each other. */
+static size_t list_sockets(const struct conf *conf, const struct conf_socket **list,
+                           const char **keys)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < conf->listen.policy.count; i++, count++) {
+        list[count] = &conf->listen.policy.item[i];
+        keys[count] = "policy";
+    }
+    for (size_t i = 0; i < conf->listen.socketmap.count; i++, count++) {
+        list[count] = &conf->listen.socketmap.item[i];
+        keys[count] = "socketmap";
+    }
+    list[count] = &conf->listen.milter;
+    keys[count++] = "milter";
+    list[count] = &conf->listen.control;
+    keys[count++] = "control";
+    if (conf->listen.http) {
+        list[count] = conf->listen.http;
+        keys[count++] = "http";
+    }
+    return count;
+}
+
+static bool is_same_socket(const struct conf_socket *a, const struct conf_socket *b)
+{
+    if (a->path || b->path)
+        return a->path && b->path && strcmp(a->path, b->path) == 0;
+    return a->port == b->port && net_addr_equal(&a->addr, &b->addr);
+}
+
+static void check_sockets(struct conf_reader *reader, const struct conf_section *section)
+{
+    const struct conf *conf = reader->conf;
+    size_t most = conf->listen.policy.count + conf->listen.socketmap.count + 3, count;
+    const struct conf_socket **list = obstack_alloc(&reader->scratch, most * sizeof *list);
+    const char **keys = obstack_alloc(&reader->scratch, most * sizeof *keys);
+
+    count = list_sockets(conf, list, keys);
+    for (size_t i = 1; i < count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (is_same_socket(list[i], list[j])) {
+                const char *key = conf_scan_is_set(section, keys[i]) ? keys[i] : keys[j];
+                conf_report(reader, section, key, conf_scan_line(section, key), true,
+                            "\"%s\" is there twice (%s and %s)", list[i]->text, keys[j], keys[i]);
+            }
+}
+
+static void check_group(struct conf_reader *reader, const struct conf_section *section)
+{
+    const char *name = reader->conf->listen.group;
+    struct group group, *found = NULL;
+    char *buffer = obstack_alloc(&reader->scratch, 64 * 1024);
+
+    if (*name && getgrnam_r(name, &group, buffer, 64 * 1024, &found) == 0 && !found)
+        conf_report(reader, section, "group", conf_scan_line(section, "group"), false,
+                    "there is no group \"%s\" on this host", name);
+}
+
+/* A password for nobody is more likely a forgotten key than a plan. */
+static void check_cache(struct conf_reader *reader, const struct conf_section *section)
+{
+    if (reader->conf->cache.kind == CONF_REDIS_NONE && conf_scan_is_set(section, "password_file") &&
+        !conf_scan_is_set(section, "redis"))
+        conf_report(reader, section, "password_file", conf_scan_line(section, "password_file"),
+                    false, "is of no use without redis");
+}
+
+static void check_matches(struct conf_reader *reader, const struct conf_section *root)
+{
+    const struct conf_section *section, *all = NULL;
+
+    for (section = conf_scan_first(root, CONF_MATCH); section; section = conf_scan_next(section)) {
+        if (all)
+            conf_report(reader, section, "", section->line, false,
+                        "is never reached: \"*\" in line %u takes everything", all->line);
+        else if (strcmp(section->title, "*") == 0)
+            all = section;
+    }
+}
+
+void conf_check_whole(struct conf_reader *reader, const struct conf_section *root)
+{
+    const struct conf_section *section;
+
+    check_order(reader, root);
+    check_matches(reader, root);
+    for (section = root->child; section; section = section->next) {
+        if (section->scope == CONF_LISTEN) {
+            check_sockets(reader, section);
+            check_group(reader, section);
+        } else if (section->scope == CONF_CACHE) {
+            check_cache(reader, section);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+/*
+ * Domains, those of domains_file included, and matches.
+ */
+#include "policy/conf_build.h"
+
+#include "policy/conf_file.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void build_domain(struct conf_reader *reader, const struct conf_section *section,
+                         const struct conf_guard_draft *top, struct conf_domain *domain)
+{
+    struct conf_guard_draft draft = *top;
+
+    if (strcmp(section->title, "*") == 0)
+        strcpy(domain->name, "*");
+    else if (!name_normalize(section->title, strlen(section->title), domain->name))
+        conf_report(reader, section, "", section->line, true, "the title is no domain name");
+    conf_build_guard(reader, section, &draft);
+    domain->guard = draft.guard;
+    conf_build_defaults(reader, CONF_DOMAIN, domain);
+    conf_build_section(reader, section, domain);
+    conf_check_routing(reader, section, &domain->routing);
+}
+
+/* A line of domains_file is an empty domain section. */
+static void build_listed(struct conf_reader *reader, char *text, const struct conf_guard_draft *top,
+                         struct conf_domain *domain, struct conf_named *names)
+{
+    struct conf *conf = reader->conf;
+    unsigned line = 0;
+
+    for (char *rest = text, *name; (name = conf_file_line(&rest, &line)); domain++) {
+        if (strcmp(name, "*") == 0)
+            strcpy(domain->name, "*");
+        else if (!name_normalize(name, strlen(name), domain->name))
+            conf_report_file(reader, reader->domains_file, line, "domains_file",
+                             "\"%s\" is no domain name", name);
+        domain->guard = top->guard;
+        conf_build_defaults(reader, CONF_DOMAIN, domain);
+        names[conf->domain_count++] = (struct conf_named){.name = domain->name, .line = line};
+    }
+}
+
+static int compare_domains(const void *a, const void *b)
+{
+    return strcmp(((const struct conf_domain *)a)->name, ((const struct conf_domain *)b)->name);
+}
+
+void conf_build_domains(struct conf_reader *reader, const struct conf_section *root,
+                        const struct conf_guard_draft *top)
+{
+    struct conf *conf = reader->conf;
+    size_t count = conf_scan_count(root, CONF_DOMAIN);
+    struct conf_file file = {0};
+    const struct conf_section *section;
+    const char *trouble = NULL;
+    struct conf_named *names;
+
+    if (*reader->domains_file)
+        trouble = conf_file_read_text(reader->domains_file, &file);
+    if (trouble)
+        conf_report(reader, root, "domains_file", reader->domains_file_line, true, "%s: %s",
+                    reader->domains_file, trouble);
+    for (const char *at = file.text; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+        count++;
+    conf->domain = conf_keep(reader, count * sizeof *conf->domain);
+    names = obstack_alloc(&reader->scratch, (count + 1) * sizeof *names);
+    for (section = conf_scan_first(root, CONF_DOMAIN); section; section = conf_scan_next(section)) {
+        struct conf_domain *domain = &conf->domain[conf->domain_count];
+        build_domain(reader, section, top, domain);
+        names[conf->domain_count++] = (struct conf_named){.name = domain->name, .section = section};
+    }
+    if (file.text)
+        build_listed(reader, file.text, top, conf->domain + conf->domain_count, names);
+    conf_names_check(reader, names, conf->domain_count);
+    qsort(conf->domain, conf->domain_count, sizeof *conf->domain, compare_domains);
+    free(file.text);
+}
+
+/* Lower-case, of what a host name is made of, and '*'. */
+static bool copy_pattern(const char *text, char *out)
+{
+    size_t length = strlen(text);
+
+    for (size_t i = 0; i < length; i++)
+        out[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] + 'a' - 'A') : text[i];
+    return length > 0 && length < NAME_SIZE &&
+           strspn(out, "abcdefghijklmnopqrstuvwxyz0123456789-_.*") == length;
+}
+
+void conf_build_matches(struct conf_reader *reader, const struct conf_section *root)
+{
+    struct conf *conf = reader->conf;
+    size_t count = conf_scan_count(root, CONF_MATCH);
+    struct conf_named *names = obstack_alloc(&reader->scratch, (count + 1) * sizeof *names);
+    const struct conf_section *section;
+
+    conf->match = conf_keep(reader, count * sizeof *conf->match);
+    for (section = conf_scan_first(root, CONF_MATCH); section; section = conf_scan_next(section)) {
+        struct conf_match *match = &conf->match[conf->match_count];
+        match->pattern = conf_keep_text(reader, section->title);
+        if (!copy_pattern(section->title, match->pattern))
+            conf_report(reader, section, "", section->line, true,
+                        "the title is no pattern of host names");
+        conf_build_defaults(reader, CONF_MATCH, match);
+        conf_build_section(reader, section, match);
+        conf_check_routing(reader, section, &match->routing);
+        names[conf->match_count++] =
+            (struct conf_named){.name = match->pattern, .section = section};
+        if (conf_later_has_section(CONF_MATCH))
+            conf_report(reader, section, "", section->line, false, "has no effect yet");
+    }
+    conf_names_check(reader, names, count);
+    if (conf_later_has_section(CONF_MATCH))
+        conf->match_count = 0;
+}

@@ -1,0 +1,69 @@
+/*
+ * Keys and values that are checked but have no effect yet. Setting one is a warning, and the
+ * default is what counts, so that nothing behind the configuration has to know. A feature that
+ * arrives takes its rows out.
+ */
+#include "policy/conf_key.h"
+
+#include "policy/conf_value.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+static const struct conf_later {
+    enum conf_scope scope;
+    const char *key;
+    const char *value; /* a glob over the values concerned */
+} conf_laters[] = {
+    {CONF_TOP, "needs_feed", "*"},
+    {CONF_LISTEN, "http", "*"},
+    {CONF_CACHE, "redis", "sentinel:*"},
+    {CONF_CACHE, "secret_file", "*"},
+    {CONF_HEALTH, "slow_start", "*"},
+    {CONF_GUARD, "mode", "hold"},
+    {CONF_GUARD, "mode", "reject"},
+    {CONF_GUARD, "mode", "filter"},
+    {CONF_GUARD, "min_stage", "*"},
+    {CONF_GUARD, "breaker_nets", "*"},
+    {CONF_GUARD, "breaker_window", "*"},
+    {CONF_GUARD, "breaker_factor", "*"},
+    {CONF_GUARD, "off_mx", "defer"},
+    {CONF_GUARD, "off_mx", "reject"},
+    {CONF_GUARD, "trap", "*"},
+    {CONF_DOMAIN, "route", "srv"},
+    {CONF_DOMAIN, "flush", "*"},
+    {CONF_POOL, "spill", "*"},
+    {CONF_MATCH, NULL, NULL}, /* the section as a whole */
+};
+
+enum { CONF_LATERS = sizeof conf_laters / sizeof conf_laters[0] };
+
+/* "60s" is the default "1m" in other words. */
+static bool is_default(const struct conf_key *key, const char *text)
+{
+    int64_t given, initial;
+
+    if (strcasecmp(text, key->initial) == 0)
+        return true;
+    return conf_value_duration(text, &given) && conf_value_duration(key->initial, &initial) &&
+           given == initial;
+}
+
+bool conf_later_has(const struct conf_key *key, const char *text)
+{
+    for (size_t i = 0; i < CONF_LATERS; i++) {
+        const struct conf_later *later = &conf_laters[i];
+        if (later->scope == key->scope && later->key && strcmp(later->key, key->name) == 0 &&
+            fnmatch(later->value, text, FNM_CASEFOLD) == 0)
+            return !is_default(key, text);
+    }
+    return false;
+}
+
+bool conf_later_has_section(enum conf_scope scope)
+{
+    for (size_t i = 0; i < CONF_LATERS; i++)
+        if (conf_laters[i].scope == scope && !conf_laters[i].key)
+            return true;
+    return false;
+}
