@@ -284,6 +284,7 @@ def redis_killed(world):
 
 @case("mx2's daemon killed: its milter lets mail through; restarted: judged again", patient, True)
 def daemon_killed(world):
+    world.mx2.attach(routes=False)
     refused(world.send(world.fresh_client(), MX2, "daemon@example.com"))
     world.warden2.kill("mxwardend")
     began = time.monotonic()

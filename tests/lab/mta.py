@@ -105,6 +105,7 @@ class Postfix:
 
     def configure(self, guard=True, routes=True):
         """guard, routes: whether mxwarden is attached to smtpd, and to transport_maps."""
+        self.routes = routes
         main = MAIN.format(folder=self.folder, name=self.name, store=STORE,
                            domains=", ".join(self.domains))
         if routes:
@@ -147,7 +148,16 @@ class Postfix:
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
 
+    def attach(self, routes):
+        """With or without transport_maps. Postfix cannot fail open there: while the daemon is
+        away, every address it is asked about is a temporary failure."""
+        if routes != self.routes:
+            self.configure(routes=routes)
+            self.stop()
+            self.start()
+
     def heal(self):
+        self.attach(routes=True)
         if self.process is None or self.process.poll() is not None:
             self.start()
 

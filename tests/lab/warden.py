@@ -14,9 +14,12 @@ SANITISERS = {
     "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1:exitcode=99",
     "LSAN_OPTIONS": "exitcode=99",
+    "TSAN_OPTIONS": "halt_on_error=1:exitcode=99",
 }
-REPORT = re.compile(r"ERROR: (Address|Leak|Thread)Sanitizer|runtime error:|Assertion `|"
-                    r"WARNING: ThreadSanitizer|SUMMARY: \w+Sanitizer")
+# Quiet, so that every line that begins with ==PID== is a finding, as it is with the sanitisers.
+VALGRIND = ["valgrind", "-q", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect",
+            "--error-exitcode=99"]
+REPORT = re.compile(r"^==\d+==|runtime error:|Assertion `|WARNING: ThreadSanitizer")
 
 
 class Warden:
@@ -42,8 +45,9 @@ class Warden:
 
     def start(self, program):
         log = self.log if program == "mxwardend" else self.milter_log
-        process = self.host.start(self.bin / program, "-c", self.file, user="mxwarden", log=log,
-                                  env=SANITISERS)
+        front = VALGRIND if "LAB_VALGRIND" in os.environ else []
+        process = self.host.start(*front, self.bin / program, "-c", self.file, user="mxwarden",
+                                  log=log, env=SANITISERS)
         if program == "mxwardend":
             self.daemon = process
             wait_for(f"mxwardend on {self.name}", lambda: self.alive(process) and self.ask("ping"))
