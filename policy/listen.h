@@ -32,10 +32,11 @@ struct listen_handler {
     const char *name; /* "socketmap", for log and counters */
     size_t max_frame;
     int64_t frame_timeout; /* milliseconds for the rest of a frame that has begun */
-    size_t max_peers;
+    size_t max_peers; /* lowered to a third of the descriptors that the process may have */
     /* Bytes at the start of the input. May reply inside the call. */
     enum listen_input (*input)(struct peer *peer, const char *data, size_t length, size_t *used);
-    /* The peer went away; a question of its is to be cancelled. */
+    /* The peer goes away: once for each peer, the last that is heard of it. A question of its that
+     * is under way is to be cancelled, its data freed. */
     void (*closed)(struct peer *peer);
     void *arg; /* the conversation's own */
 };
@@ -46,7 +47,8 @@ struct listen_handler {
 struct listen *listen_start(struct event_base *base, const struct conf_socket *socket, mode_t mode,
                             const char *group, const struct listen_handler *handler,
                             const char **why);
-/* Stops listening, removes the path, closes the peers that are idle; others end with their reply. */
+/* Stops listening, removes the path, closes the peers that are idle; others end with their reply.
+ * The caller's pointer is dead then; the handler's arg must live on while a question is under way. */
 void listen_stop(struct listen *listen);
 size_t listen_peers(const struct listen *listen);
 
@@ -56,6 +58,9 @@ void peer_close(struct peer *peer);                /* nothing is sent */
 void *peer_arg(const struct peer *peer);           /* the handler's arg */
 void peer_set_data(struct peer *peer, void *data); /* the conversation's state of this peer */
 void *peer_data(const struct peer *peer);
+/* Logs trouble with what this peer sent, at a limited rate: what is a constant text, detail, which
+ * may come from outside and may be NULL, is escaped. */
+void peer_complain(struct peer *peer, const char *what, const char *detail);
 /* SO_PEERCRED; false on a network socket. */
 bool peer_uid(const struct peer *peer, uid_t *uid);
 
