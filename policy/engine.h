@@ -48,6 +48,7 @@ struct memory;
 struct override;
 struct site;
 struct stats;
+struct survey;
 struct watch;
 
 /* What the engine works with; all outlive it. */
@@ -60,10 +61,11 @@ struct engine_parts {
     struct site *site;
     struct override *override;
     struct stats *stats;
+    struct survey *survey;
 };
 
 enum {
-    ENGINE_POLICY_BUDGET_MS = 1500, /* hazards of the milter's 2 s wait */
+    ENGINE_POLICY_BUDGET_MS = 1500, /* inside the milter's wait of 2 s */
     ENGINE_ROUTE_BUDGET_MS = 200,   /* trivial-rewrite is synchronous */
 };
 
@@ -71,8 +73,8 @@ struct engine *engine_new(const struct engine_parts *parts, struct conf *conf);
 void engine_free(struct engine *engine); /* questions are dropped without a reply */
 void engine_set_conf(struct engine *engine, struct conf *conf);
 
-/* Policy. action is what follows "action=" on the policy socket, never empty; explanation is
- * NULL but for engine_explain. Both live as long as the call. */
+/* Policy. action is what follows "action=" on the policy socket, never empty, and lives as long as
+ * the call. */
 typedef void engine_judged(void *arg, const char *action);
 /* Every stage: connect and HELO questions are evidence or proof, and answered DUNNO. question is
  * copied. NULL, and no callback, when out of memory or at the limit of questions: say DUNNO. */

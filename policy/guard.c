@@ -239,7 +239,8 @@ static enum row_result row_yielded(struct walk *walk)
         walk->verdict->row = 10;
         return hold(walk, GUARD_MEMORY);
     }
-    if ((facts->now - facts->first_refused) * 1000 >= facts->guard->yield_after)
+    if (facts->first_refused > 0 &&
+        (facts->now - facts->first_refused) * 1000 >= facts->guard->yield_after)
         return hold(walk, GUARD_YIELDED);
     return ROW_NO;
 }

@@ -1,0 +1,380 @@
+/*
+ * Guard questions: evidence at once, then the judge's loop (engine.h, 3 to 5).
+ */
+#include "policy/engine_question.h"
+
+#include "policy/log.h"
+#include "policy/site.h"
+#include "policy/stats.h"
+#include "policy/verdict.h"
+#include "policy/watch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    /* Of the question's budget, what the memory may still need after the ordering: two looks and
+     * the pause between, and the note of the refusal. */
+    MEMORY_SHARE_MS = 600,
+    SMTP_PORT = 25,
+};
+
+static void step_judge(struct engine_question *q);
+
+/* --- the door: where was the client, and who was it ------------------------------------------- */
+
+/* The public side of the listener (SPEC 4, listeners): as the MX record names it. */
+static struct net_addr map_listener(const struct conf *conf, const struct question *question,
+                                    uint16_t *port)
+{
+    *port = question->listener_port;
+    for (size_t i = 0; i < conf->listener_count; i++) {
+        const struct conf_listener *map = &conf->listener[i];
+        if (!net_addr_equal(&map->local, &question->listener) ||
+            (map->local_port && question->listener_port &&
+             map->local_port != question->listener_port))
+            continue;
+        if (map->public_port)
+            *port = map->public_port;
+        return map->public;
+    }
+    return question->listener;
+}
+
+static const struct conf_guard *find_guard(const struct conf *conf, const char *domain)
+{
+    const struct conf_domain *section = conf_find_domain(conf, domain, false);
+
+    return section ? &section->guard : NULL;
+}
+
+static const char *stage_name(enum question_stage stage)
+{
+    return stage == QUESTION_RCPT ? "rcpt" : "connect";
+}
+
+/* Writes down that the client was here (SPEC 5, Evidence). Nobody waits for it. Our own probes and
+ * the site's own hosts are no clients. */
+static void note_visit(struct engine *engine, const struct question *question)
+{
+    const struct conf *conf = engine->conf;
+    const struct conf_guard *guard = &conf->guard;
+    struct identity_set who;
+    uint16_t port;
+    struct net_addr listener = map_listener(conf, question, &port);
+
+    if (listener.family == NET_NONE || question->client.family == NET_NONE)
+        return;
+    site_note_asked(engine->parts.site, &listener, question->asker);
+    if ((port != 0 && port != SMTP_PORT) || question->is_probe ||
+        site_is_claimed(engine->parts.site, &question->client))
+        return;
+    if (question->stage != QUESTION_CONNECT && question->stage != QUESTION_RCPT)
+        return;
+    identity_of_visit(question, guard->evidence_net4, guard->evidence_net6, &who);
+    memory_put_visit(engine->parts.memory, &listener, &who, stage_name(question->stage),
+                     guard->evidence_ttl / 1000);
+}
+
+/* A probe of some node came this far: its prober looks for this note. */
+static void note_proof(struct engine *engine, const struct question *question)
+{
+    uint16_t port;
+    struct net_addr listener = map_listener(engine->conf, question, &port);
+
+    if (!question->is_probe || listener.family == NET_NONE)
+        return;
+    site_note_asked(engine->parts.site, &listener, question->asker);
+    memory_put_proof(engine->parts.memory, question->nonce, &listener);
+}
+
+/* --- gathering -------------------------------------------------------------------------------- */
+
+/* Where the better hosts stand now. Those of a configured domain are put under watch; under "*" an
+ * address is only probed if a live node claims it, so that nobody can aim our probes. */
+static void look_at_better(struct engine_question *q)
+{
+    const struct engine_parts *parts = &q->engine->parts;
+    const struct conf_domain *section =
+        conf_find_domain(q->conf, q->question.recipient.domain, true);
+    int64_t now = q->facts.now;
+
+    guard_find_better(&q->facts);
+    for (size_t i = 0; i < q->facts.better_count; i++) {
+        struct guard_better *better = &q->facts.better[i];
+        const char *name = q->order.host[better->host].host.name;
+        struct watch_view view;
+
+        if ((section && q->order.own) || site_is_claimed(parts->site, &better->addr))
+            watch_want(parts->watch, name, SMTP_PORT, &better->addr, WATCH_GUARD,
+                       q->question.recipient.domain);
+        if (!watch_get_address(parts->watch, &better->addr, SMTP_PORT, &view))
+            continue;
+        better->good =
+            view.health.last_good && (now - view.health.at) * 1000 < 2 * q->conf->health.interval;
+        better->good_since = view.health.good_since;
+        better->observed = view.observed;
+    }
+}
+
+static void take_order(struct engine_question *q)
+{
+    q->has_order = true;
+    q->facts.has_order = true;
+    q->facts.order = &q->order;
+    q->facts.better_changed = q->order.mx ? q->order.mx->changed : 0;
+    look_at_better(q);
+}
+
+static void got_order(void *arg, struct order *order)
+{
+    struct engine_question *q = arg;
+
+    q->gather = NULL;
+    q->order = *order;
+    take_order(q);
+    step_judge(q);
+}
+
+/* True when it is there already. */
+static bool gather_ordering(struct engine_question *q)
+{
+    struct fetch *fetch = q->engine->parts.fetch;
+    const char *domain = q->question.recipient.domain;
+
+    if (gather_peek_order(fetch, domain, FETCH_ANY, false, &q->order)) {
+        take_order(q);
+        return true;
+    }
+    q->gather = gather_order(fetch, domain, FETCH_ANY, ENGINE_POLICY_BUDGET_MS - MEMORY_SHARE_MS,
+                             got_order, q);
+    if (q->gather)
+        return false;
+    order_init(&q->order, NULL, domain, NULL); /* out of memory: the ordering cannot be had */
+    take_order(q);
+    return true;
+}
+
+static void got_known(void *arg, const struct memory_known *known)
+{
+    struct engine_question *q = arg;
+
+    q->wait = NULL;
+    q->facts.has_memory = true;
+    q->facts.memory_complete = known->complete;
+    q->facts.memory_good = memory_get_state(q->engine->parts.memory, q->facts.guard->grace,
+                                            &q->facts.memory_since) == MEMORY_GOOD;
+    q->facts.seen =
+        known->seen_at > 0 && (q->facts.now - known->seen_at) * 1000 < q->facts.guard->evidence_ttl;
+    q->facts.learned = known->learned_at > 0;
+    step_judge(q);
+}
+
+static bool is_dry(const struct engine_question *q)
+{
+    return !verdict_refuses(verdict_mode(q->facts.guard));
+}
+
+static void ask_memory(struct engine_question *q)
+{
+    const struct conf_guard *guard = &q->conf->guard;
+    struct net_addr listener[GUARD_MAX_BETTER];
+    struct identity_set who;
+    struct memory_look look = {.listener = listener,
+                               .listener_count = q->facts.better_count,
+                               .who = &who,
+                               .domain = q->question.recipient.domain,
+                               .dry = is_dry(q)};
+    static const struct memory_known nothing;
+
+    for (size_t i = 0; i < q->facts.better_count; i++)
+        listener[i] = q->facts.better[i].addr;
+    identity_of_visit(&q->question, guard->evidence_net4, guard->evidence_net6, &who);
+    q->wait = memory_ask(q->engine->parts.memory, &look, got_known, q);
+    if (!q->wait)
+        got_known(q, &nothing);
+}
+
+static void got_refusal(void *arg, const struct memory_refused *refused)
+{
+    struct engine_question *q = arg;
+
+    q->wait = NULL;
+    q->facts.has_refusal = true;
+    q->facts.refusal_kept = refused->complete;
+    q->facts.first_refused = refused->first_at;
+    if (q->kind == ENGINE_EXPLAIN && refused->first_at == 0)
+        q->facts.refusal_kept = true; /* nothing was to be kept */
+    step_judge(q);
+}
+
+static void ask_refusal(struct engine_question *q)
+{
+    const struct conf_guard *guard = &q->conf->guard;
+    struct memory *memory = q->engine->parts.memory;
+    struct identity_set digests;
+    static const struct memory_refused nothing;
+
+    identity_of_retry(&q->question, guard->evidence_net4, guard->evidence_net6, &digests);
+    q->wait = q->kind == ENGINE_EXPLAIN
+                  ? memory_recall(memory, &digests, is_dry(q), got_refusal, q)
+                  : memory_refuse(memory, &digests, is_dry(q), got_refusal, q);
+    if (!q->wait)
+        got_refusal(q, &nothing);
+}
+
+/* --- acting ----------------------------------------------------------------------------------- */
+
+static void reply(struct engine_question *q, const struct guard_verdict *verdict)
+{
+    char action[VERDICT_ACTION_SIZE];
+
+    if (q->answered)
+        return;
+    q->answered = true;
+    verdict_action(q->facts.guard, verdict, &q->question, action);
+    q->done.judged(q->arg, action);
+}
+
+static void learn(struct engine_question *q)
+{
+    const struct conf_guard *guard = &q->conf->guard;
+    struct identity_set all, who = {0};
+
+    identity_of_learned(&q->question, guard->evidence_net4, guard->evidence_net6, &all);
+    /* The address and the verified domain: a network is not learned from one message. */
+    for (size_t i = 0; i < all.count; i++)
+        if (!strchr(all.text[i], '/'))
+            memcpy(who.text[who.count++], all.text[i], sizeof all.text[i]);
+    memory_put_learned(q->engine->parts.memory, q->question.recipient.domain, &who, is_dry(q),
+                       q->facts.guard->learn / 1000);
+}
+
+static void act(struct engine_question *q, const struct guard_verdict *verdict)
+{
+    char line[VERDICT_LINE_SIZE];
+
+    if (verdict->reason == GUARD_YIELDED)
+        learn(q);
+    stats_add_kind(q->engine->parts.stats, "guard", guard_reason_name(verdict->reason));
+    log_info("%s", verdict_line(&q->facts, verdict, engine_now_us() - q->began_us, line));
+}
+
+static void explain(struct engine_question *q, const struct guard_verdict *verdict)
+{
+    char action[VERDICT_ACTION_SIZE];
+    struct engine_explained explained = {
+        .facts = &q->facts,
+        .verdict = *verdict,
+        .action = verdict_action(q->facts.guard, verdict, &q->question, action),
+        .domain = q->question.recipient.domain,
+    };
+
+    q->done.explained(q->arg, &explained);
+}
+
+static void finish(struct engine_question *q, const struct guard_verdict *verdict)
+{
+    if (q->kind == ENGINE_EXPLAIN) {
+        explain(q, verdict);
+    } else {
+        act(q, verdict);
+        reply(q, verdict);
+    }
+    engine_end(q);
+}
+
+/* Before a refusal the memory is asked once more: the visit at the better host and this one may be
+ * a round trip apart. Who is not refused need not wait for that. */
+static void begin_second_look(struct engine_question *q)
+{
+    if (verdict_mode(q->facts.guard) == CONF_MODE_DETECT && !q->answered) {
+        q->answered = true;
+        q->done.judged(q->arg, "DUNNO");
+    }
+    q->facts.has_second_look = true;
+    q->facts.has_memory = false;
+    engine_step_later(q, GUARD_SECOND_LOOK_MS);
+}
+
+/* Asks the judge until it decides or something has to be waited for. */
+static void step_judge(struct engine_question *q)
+{
+    struct guard_verdict verdict;
+
+    for (;;) {
+        q->facts.now = clock_unix(q->engine->parts.clock);
+        switch (guard_judge(&q->facts, &verdict)) {
+        case GUARD_NEED_NOTHING: finish(q, &verdict); return;
+        case GUARD_NEED_ORDER:
+            if (!gather_ordering(q))
+                return;
+            break;
+        case GUARD_NEED_MEMORY: ask_memory(q); return;
+        case GUARD_NEED_REFUSAL: ask_refusal(q); return;
+        case GUARD_NEED_SECOND_LOOK:
+            if (q->kind == ENGINE_EXPLAIN) {
+                q->facts.has_second_look = true; /* what is known now is what is explained */
+                break;
+            }
+            begin_second_look(q);
+            return;
+        }
+    }
+}
+
+static void step_accept(struct engine_question *q)
+{
+    q->answered = true;
+    q->done.judged(q->arg, "DUNNO");
+    engine_end(q);
+}
+
+/* --- the door --------------------------------------------------------------------------------- */
+
+/* What is judged: a recipient, of a client that is none of the site's own probes. */
+static bool is_judged(const struct engine *engine, const struct question *question)
+{
+    if (question->stage != QUESTION_RCPT || question->evidence_only || !question->has_recipient)
+        return false;
+    return !(question->is_probe && site_is_claimed(engine->parts.site, &question->client));
+}
+
+static void prepare(struct engine_question *q, const struct question *question)
+{
+    uint16_t port;
+
+    q->question = *question;
+    q->facts.question = &q->question;
+    q->facts.conf = q->conf;
+    q->facts.guard = find_guard(q->conf, question->recipient.domain);
+    q->facts.listener = map_listener(q->conf, question, &port);
+}
+
+struct engine_question *engine_judge(struct engine *engine, const struct question *question,
+                                     engine_judged *done, void *arg)
+{
+    struct engine_question *q;
+
+    note_proof(engine, question);
+    note_visit(engine, question);
+    q = engine_begin(engine, ENGINE_JUDGE, is_judged(engine, question) ? step_judge : step_accept,
+                     arg);
+    if (!q)
+        return NULL;
+    q->done.judged = done;
+    prepare(q, question);
+    return q;
+}
+
+struct engine_question *engine_explain(struct engine *engine, const struct question *question,
+                                       engine_explained_done *done, void *arg)
+{
+    struct engine_question *q = engine_begin(engine, ENGINE_EXPLAIN, step_judge, arg);
+
+    if (!q)
+        return NULL;
+    q->done.explained = done;
+    prepare(q, question);
+    return q;
+}

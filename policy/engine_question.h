@@ -1,0 +1,79 @@
+/*
+ * A question under way: the engine's own, shared by its three files. engine.c keeps the life
+ * (begin, end, cancel), engine_guard.c and engine_route.c the steps in between.
+ */
+#ifndef POLICY_ENGINE_QUESTION_H
+#define POLICY_ENGINE_QUESTION_H
+
+#include "policy/engine.h"
+#include "policy/gather.h"
+#include "policy/memory.h"
+
+#include <event2/event.h>
+
+struct engine {
+    struct engine_parts parts;
+    struct conf *conf;
+    size_t count;
+    struct engine_question *first;
+};
+
+enum engine_kind {
+    ENGINE_JUDGE,
+    ENGINE_EXPLAIN,
+    ENGINE_ROUTE,
+    ENGINE_SHOW_ROUTE,
+    ENGINE_SHOW_ORDER
+};
+
+struct engine_question {
+    struct engine *engine;
+    struct engine_question *previous, *next;
+    enum engine_kind kind;
+    struct conf *conf; /* of the moment it began */
+    int64_t began_us;  /* monotonic */
+    void (*step)(struct engine_question *question);
+
+    /* What it waits for; at most one at a time. */
+    struct gather *gather;
+    struct memory_wait *wait;
+    struct event *timer;
+
+    /* The asker, cleared once it has been answered or has gone. */
+    void *arg;
+    union {
+        engine_judged *judged;
+        engine_explained_done *explained;
+        engine_routed *routed;
+        engine_route_view_done *route_view;
+        engine_order_done *order_done;
+    } done;
+    bool answered;
+
+    bool has_order;
+    struct order order;
+
+    /* Guard questions. */
+    struct question question;
+    struct guard_facts facts;
+
+    /* Routes. */
+    struct address address;
+    char domain[NAME_SIZE];
+    int64_t budget; /* ms, for orderings shown */
+    struct route_facts route;
+    size_t pool_count;
+    const struct facts *pool_addr[GATHER_MAX];
+};
+
+int64_t engine_now_us(void);
+
+/* A new question whose first step comes from the loop. NULL: out of memory, or too many. */
+struct engine_question *engine_begin(struct engine *engine, enum engine_kind kind,
+                                     void (*step)(struct engine_question *question), void *arg);
+/* The next step comes from the loop, ms later. */
+void engine_step_later(struct engine_question *question, int64_t ms);
+/* Lets go of everything. The reply has been given. */
+void engine_end(struct engine_question *question);
+
+#endif

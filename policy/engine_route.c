@@ -1,0 +1,286 @@
+/*
+ * Route questions: gather the pool's addresses or the domain's ordering, choose, answer. And
+ * orderings for people.
+ */
+#include "policy/engine_question.h"
+
+#include "policy/log.h"
+#include "policy/override.h"
+#include "policy/site.h"
+#include "policy/stats.h"
+#include "policy/survey.h"
+#include "policy/watch.h"
+
+#include "cache/hash.h"
+
+#include <string.h>
+
+static bool has_self_name(void *arg, const char *name)
+{
+    return site_is_self_name(arg, name);
+}
+
+static bool has_self_addr(void *arg, const struct net_addr *addr)
+{
+    return site_is_self_addr(arg, addr);
+}
+
+/* --- from facts to the answer ------------------------------------------------------------------ */
+
+static enum tier_override override_of(enum override_state state)
+{
+    switch (state) {
+    case OVERRIDE_NONE: return TIER_NORMAL;
+    case OVERRIDE_DRAIN: return TIER_DRAINED;
+    case OVERRIDE_DOWN: return TIER_DOWN;
+    case OVERRIDE_READY: return TIER_READY;
+    }
+    return TIER_NORMAL;
+}
+
+/* Health and overrides as they are now: nothing of this waits. */
+static void look_at_hosts(struct engine_question *q)
+{
+    const struct engine_parts *parts = &q->engine->parts;
+
+    for (size_t i = 0; i < q->route.host_count; i++) {
+        struct tier_host *host = &q->route.host[i];
+        struct watch_host_view view = watch_get_host(parts->watch, host->name, host->port);
+        struct override_value value = override_get(parts->override, host->name, host->port);
+
+        host->failing = view.state == HEALTH_DOWN;
+        host->override = override_of(value.state);
+        if (value.has_weight)
+            host->weight = value.weight;
+    }
+}
+
+static void answer(struct engine_question *q)
+{
+    struct route_choice choice;
+    struct route_self self = {
+        .has_name = has_self_name, .has_addr = has_self_addr, .arg = q->engine->parts.site};
+    char reply[ROUTE_REPLY_SIZE];
+    uint64_t random = 0;
+
+    route_fill(&q->route, q->pool_addr, &self);
+    look_at_hosts(q);
+    hash_random(&random, sizeof random);
+    route_choose(&q->route, random, &choice);
+    route_format(&q->route, &choice, reply);
+    if (q->kind == ENGINE_SHOW_ROUTE) {
+        struct engine_routed_view view = {.facts = &q->route, .choice = &choice, .reply = reply};
+        q->done.route_view(q->arg, &view);
+    } else {
+        stats_add_kind(q->engine->parts.stats, "route", route_outcome_name(choice.outcome));
+        log_debug("route domain=%s outcome=%s us=%lld", q->address.domain,
+                  route_outcome_name(choice.outcome), (long long)(engine_now_us() - q->began_us));
+        q->done.routed(q->arg, reply);
+    }
+    engine_end(q);
+}
+
+/* --- orderings: mx and primary ----------------------------------------------------------------- */
+
+/* Whatever the DNS would not say in time is filled from the last good answers: of the ordering, and
+ * of each of its hosts. */
+static void fill_from_last(struct engine_question *q, struct order *order)
+{
+    struct survey *survey = q->engine->parts.survey;
+    const struct facts *addr[FACTS_MAX_HOSTS] = {0};
+    const struct facts *mx = order->mx && order->state != FACTS_FAIL
+                                 ? facts_ref(order->mx)
+                                 : survey_last(survey, FACTS_MX, q->address.domain);
+    size_t count = order_names(mx);
+
+    for (size_t i = 0; i < count; i++) {
+        bool same = i < order->count && order->mx == mx;
+        if (same && order->host[i].resolve != ORDER_UNKNOWN)
+            addr[i] = facts_ref(order->host[i].addr);
+        else
+            addr[i] = survey_last(survey, FACTS_ADDR, order_name(mx, q->address.domain, i));
+    }
+    order_init(&q->order, mx, q->address.domain, addr);
+    q->has_order = true;
+    for (size_t i = 0; i < count; i++)
+        facts_unref(addr[i]);
+    facts_unref(mx);
+}
+
+static void take_order(struct engine_question *q, struct order *order)
+{
+    fill_from_last(q, order);
+    order_clear(order);
+    q->route.order = &q->order;
+    answer(q);
+}
+
+static void got_order(void *arg, struct order *order)
+{
+    struct engine_question *q = arg;
+
+    q->gather = NULL;
+    take_order(q, order);
+}
+
+static void gather_ordering(struct engine_question *q)
+{
+    struct fetch *fetch = q->engine->parts.fetch;
+    struct order order;
+
+    if (gather_peek_order(fetch, q->address.domain, FETCH_OWN, false, &order)) {
+        take_order(q, &order);
+        return;
+    }
+    q->gather =
+        gather_order(fetch, q->address.domain, FETCH_OWN, ENGINE_ROUTE_BUDGET_MS, got_order, q);
+    if (q->gather)
+        return;
+    order_init(&order, NULL, q->address.domain, NULL);
+    take_order(q, &order);
+}
+
+/* --- pools -------------------------------------------------------------------------------------- */
+
+static const struct facts *find_pool_addr(struct engine_question *q, const char *name)
+{
+    struct fetch *fetch = q->engine->parts.fetch;
+    const struct facts *facts = fetch_peek(fetch, FACTS_ADDR, name, FETCH_OWN);
+
+    if (!facts)
+        facts = fetch_peek_stale(fetch, FACTS_ADDR, name, FETCH_OWN);
+    if (facts && facts->state != FACTS_FAIL)
+        return facts;
+    facts_unref(facts);
+    return survey_last(q->engine->parts.survey, FACTS_ADDR, name);
+}
+
+/* Fills in what is known; true when some host's addresses never were. */
+static bool peek_pool(struct engine_question *q, const struct conf_pool *pool,
+                      const char *name[GATHER_MAX])
+{
+    bool missing = false;
+
+    for (size_t t = 0; t < pool->tier_count; t++)
+        for (size_t h = 0; h < pool->tier[t].host_count && q->pool_count < GATHER_MAX; h++) {
+            const struct conf_pool_host *host = &pool->tier[t].host[h];
+            size_t at = q->pool_count++;
+
+            name[at] = "";
+            if (host->addr.family != NET_NONE)
+                continue;
+            q->pool_addr[at] = find_pool_addr(q, host->name);
+            if (!q->pool_addr[at]) {
+                name[at] = host->name;
+                missing = true;
+            }
+        }
+    return missing;
+}
+
+static void got_pool(void *arg, const struct facts **addr, size_t count)
+{
+    struct engine_question *q = arg;
+
+    q->gather = NULL;
+    for (size_t i = 0; i < count; i++)
+        if (addr[i] && !q->pool_addr[i])
+            q->pool_addr[i] = addr[i];
+        else
+            facts_unref(addr[i]);
+    answer(q);
+}
+
+static void gather_pool(struct engine_question *q, const struct conf_pool *pool)
+{
+    const char *name[GATHER_MAX];
+
+    if (peek_pool(q, pool, name))
+        q->gather = gather_hosts(q->engine->parts.fetch, name, q->pool_count, FETCH_OWN,
+                                 ENGINE_ROUTE_BUDGET_MS, got_pool, q);
+    if (!q->gather)
+        answer(q);
+}
+
+/* --- the door ----------------------------------------------------------------------------------- */
+
+static void step_route(struct engine_question *q)
+{
+    q->route.plan = route_plan(q->conf, &q->address);
+    switch (q->route.plan.route) {
+    case CONF_ROUTE_OFF:
+    case CONF_ROUTE_SRV: answer(q); return;
+    case CONF_ROUTE_MX:
+    case CONF_ROUTE_PRIMARY: gather_ordering(q); return;
+    case CONF_ROUTE_POOL: gather_pool(q, q->route.plan.routing->pool); return;
+    }
+}
+
+static struct engine_question *begin_route(struct engine *engine, enum engine_kind kind,
+                                           const char *address, void *arg)
+{
+    struct engine_question *q = engine_begin(engine, kind, step_route, arg);
+
+    if (!q)
+        return NULL;
+    address_parse(address, &q->address); /* what is no address has no domain, and no route */
+    q->route.address = &q->address;
+    return q;
+}
+
+struct engine_question *engine_route(struct engine *engine, const char *address,
+                                     engine_routed *done, void *arg)
+{
+    struct engine_question *q = begin_route(engine, ENGINE_ROUTE, address, arg);
+
+    if (q)
+        q->done.routed = done;
+    return q;
+}
+
+struct engine_question *engine_show_route(struct engine *engine, const char *address,
+                                          engine_route_view_done *done, void *arg)
+{
+    struct engine_question *q = begin_route(engine, ENGINE_SHOW_ROUTE, address, arg);
+
+    if (q)
+        q->done.route_view = done;
+    return q;
+}
+
+/* --- orderings for people ------------------------------------------------------------------------ */
+
+static void got_order_shown(void *arg, struct order *order)
+{
+    struct engine_question *q = arg;
+
+    q->gather = NULL;
+    q->done.order_done(q->arg, order);
+    order_clear(order);
+    engine_end(q);
+}
+
+static void step_show_order(struct engine_question *q)
+{
+    struct order order;
+
+    q->gather =
+        gather_order(q->engine->parts.fetch, q->domain, FETCH_ANY, q->budget, got_order_shown, q);
+    if (q->gather)
+        return;
+    order_init(&order, NULL, q->domain, NULL);
+    got_order_shown(q, &order);
+}
+
+struct engine_question *engine_show_order(struct engine *engine, const char *domain, int64_t budget,
+                                          engine_order_done *done, void *arg)
+{
+    struct engine_question *q = engine_begin(engine, ENGINE_SHOW_ORDER, step_show_order, arg);
+
+    if (!q)
+        return NULL;
+    q->done.order_done = done;
+    q->budget = budget;
+    strncpy(q->domain, domain, sizeof q->domain - 1);
+    return q;
+}
