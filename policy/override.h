@@ -5,6 +5,9 @@
  * In process for every host that somebody asked about; read from Redis when first asked for, when
  * the tracking connection says that the key changed, and every second while that connection is
  * away. Without Redis the same lives in process. Malformed fields count as not set.
+ *
+ * At most 4096 hosts are known at a time; where there would be more, the one known for longest of
+ * which nothing is said makes room.
  */
 #ifndef POLICY_OVERRIDE_H
 #define POLICY_OVERRIDE_H
@@ -33,8 +36,10 @@ struct override_value override_get(struct override *override, const char *host, 
 /* Starts the reads without an answer: for hosts that will be asked about. */
 void override_want(struct override *override, const char *host, uint16_t port);
 
-/* Writes it here and in Redis. done comes once, from the loop or (no Redis) inside the call: ok
- * says that it holds where it should. A value of NONE without weight deletes the key. */
+/* Writes it here and in Redis. done comes once, from the loop or (no Redis, or none that can be
+ * reached now) inside the call: ok says that it holds where it should. A value of NONE without
+ * weight deletes the key. Not reached: it holds in this process at once, and goes to Redis when
+ * that is back. Refused by Redis: what Redis says holds. */
 typedef void override_done(void *arg, bool ok);
 void override_put(struct override *override, const char *host, uint16_t port,
                   struct override_value value, override_done *done, void *arg);

@@ -2,7 +2,12 @@
  * Counters, in process and in Redis (stat:<node>, stat:<node>:<day>).
  *
  * A counter is a name of SPEC 8 and a number; adding is cheap and cannot fail. Every 2 s, and at
- * exit, what was added since is sent in one transaction; what could not be sent waits for the next.
+ * exit, what was added since is sent, each thirty counters in one transaction; what could not be
+ * sent waits for the next time. What was sent and not answered is not sent again: Redis may have
+ * counted it, and a counter here rather misses a moment than claims what never was.
+ *
+ * mx_hits and mx_misses are always there, and hit_ratio ("0.987") is that of the key it stands in,
+ * whichever processes added to it.
  */
 #ifndef POLICY_STATS_H
 #define POLICY_STATS_H
@@ -24,7 +29,8 @@ void stats_add(struct stats *stats, const char *name, uint64_t count);
 /* "guard_" and reason, "route_" and kind: '-' becomes '_'. */
 void stats_add_kind(struct stats *stats, const char *family, const char *kind);
 
-/* Sends what is left and calls back when that is done or has failed: at exit. */
+/* Sends what is left and calls back when that is done or has failed: at exit. Where there is
+ * nothing to wait for, inside the call. */
 typedef void stats_flushed(void *arg);
 void stats_flush(struct stats *stats, stats_flushed *done, void *arg);
 

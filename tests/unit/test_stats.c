@@ -1,0 +1,274 @@
+/*
+ * policy/stats.c: what is in Redis after runs of adding, sending and failing.
+ */
+#include "policy/stats.h"
+#include "tests/unit/fake_store.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#define TOTAL "t1:stat:mx1.example.com"
+#define DAY   "t1:stat:mx1.example.com:20261121"
+
+static struct event_base *base;
+static struct clock wall;
+static struct stats *stats;
+static unsigned flushed;
+
+static int setup(void **state)
+{
+    (void)state;
+    base = event_base_new();
+    fake_open(base);
+    clock_set_unix(&wall, INT64_C(1795305599000)); /* 2026-11-21 23:59:59 UTC */
+    stats = stats_new(base, &wall, (struct store *)&fake, "t1", "mx1.example.com");
+    flushed = 0;
+    return stats ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    stats_free(stats);
+    fake_close();
+    event_base_free(base);
+    return 0;
+}
+
+static void on_flushed(void *arg)
+{
+    (void)arg;
+    flushed++;
+}
+
+static void flush(void)
+{
+    unsigned before = flushed;
+    stats_flush(stats, on_flushed, NULL);
+    while (flushed == before)
+        event_base_loop(base, EVLOOP_ONCE);
+}
+
+static void assert_value(const char *key, const char *field, const char *wanted)
+{
+    const char *got = fake_hget(key, field);
+    if (!got != !wanted || (got && strcmp(got, wanted)))
+        fail_msg("%s %s is %s, not %s", key, field, got ? got : "(none)",
+                 wanted ? wanted : "(none)");
+}
+
+static const struct {
+    const char *label, *name, *wanted; /* wanted: the field's name, NULL where it is ignored */
+} names[] = {
+    {"plain", "mx_stale", "mx_stale"},
+    {"digits", "dns_5xx", "dns_5xx"},
+    {"empty", "", NULL},
+    {"upper case", "Mx", NULL},
+    {"a space", "mx hits", NULL},
+    {"a dash", "mx-hits", NULL},
+    {"47 characters", "a23456789012345678901234567890123456789012345ab",
+     "a23456789012345678901234567890123456789012345ab"},
+    {"48 characters", "a23456789012345678901234567890123456789012345abc", NULL},
+};
+
+static void names_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        stats_add(stats, names[i].name, 3);
+        flush();
+        const char *got = fake_hget(TOTAL, names[i].name);
+        if (!got != !names[i].wanted || (got && strcmp(got, "3")))
+            fail_msg("%s: %s", names[i].label, got ? got : "(none)");
+    }
+}
+
+static void both_keys(void **state)
+{
+    (void)state;
+    stats_add_kind(stats, "guard", "exempt-sasl");
+    stats_add_kind(stats, "guard", "exempt-sasl");
+    stats_add(stats, "redis_errors", 5);
+    flush();
+    assert_value(TOTAL, "guard_exempt_sasl", "2");
+    assert_value(DAY, "guard_exempt_sasl", "2");
+    assert_value(DAY, "redis_errors", "5");
+    assert_value(TOTAL, "mx_hits", "0");
+    assert_value(TOTAL, "hit_ratio", NULL);
+    assert_value(TOTAL, "since", "1795305599");
+    assert_int_equal(fake_ttl(TOTAL), 0);
+    assert_int_equal(fake_ttl(DAY), 35 * 86400);
+    stats_add(stats, "redis_errors", 1);
+    flush();
+    assert_value(TOTAL, "redis_errors", "6");
+}
+
+static void ratio(void **state)
+{
+    (void)state;
+    fake_hset(TOTAL, "mx_hits", "980"); /* of an earlier process */
+    stats_add(stats, "mx_hits", 7);
+    stats_add(stats, "mx_misses", 13);
+    flush();
+    assert_value(TOTAL, "hit_ratio", "0.987");
+    assert_value(DAY, "hit_ratio", "0.350");
+    fake_hset(TOTAL, "hit_ratio", "untouched");
+    stats_add(stats, "redis_errors", 1);
+    flush();
+    assert_value(TOTAL, "hit_ratio", "untouched");
+}
+
+static void next_day(void **state)
+{
+    (void)state;
+    stats_add(stats, "mx_hits", 1);
+    flush();
+    clock_set_unix(&wall, INT64_C(1795305601000));
+    stats_add(stats, "mx_hits", 1);
+    flush();
+    assert_value(TOTAL, "mx_hits", "2");
+    assert_value(DAY, "mx_hits", "1");
+    assert_value("t1:stat:mx1.example.com:20261122", "mx_hits", "1");
+}
+
+static void many_counters(void **state)
+{
+    (void)state;
+    char name[16];
+    for (int i = 0; i < 60; i++) {
+        snprintf(name, sizeof name, "c%d", i);
+        stats_add(stats, name, (uint64_t)i + 1);
+    }
+    flush();
+    for (int i = 0; i < 60; i++) {
+        char wanted[16];
+        snprintf(name, sizeof name, "c%d", i);
+        snprintf(wanted, sizeof wanted, "%d", i + 1);
+        assert_value(TOTAL, name, wanted);
+        assert_value(DAY, name, wanted);
+    }
+}
+
+/* What becomes of 5 that were added while Redis was in trouble, and 1 added after. */
+static const struct {
+    const char *label;
+    bool up;
+    enum store_status status;
+    const char *wanted;
+} troubles[] = {
+    {"fine", true, STORE_OK, "6"},
+    {"away: kept", false, STORE_OK, "6"},
+    {"refused: kept", true, STORE_ERROR, "6"},
+    {"lost: dropped, for it may be counted", true, STORE_LOST, "1"},
+    {"late: dropped, for it may be counted", true, STORE_TIMEOUT, "1"},
+};
+
+static void trouble_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof troubles / sizeof troubles[0]; i++) {
+        fake_del(TOTAL);
+        fake.up = troubles[i].up;
+        fake.status = troubles[i].status;
+        stats_add(stats, "redis_errors", 5);
+        flush();
+        fake.up = true;
+        fake.status = STORE_OK;
+        stats_add(stats, "redis_errors", 1);
+        flush();
+        const char *got = fake_hget(TOTAL, "redis_errors");
+        if (!got || strcmp(got, troubles[i].wanted))
+            fail_msg("%s: %s", troubles[i].label, got ? got : "(none)");
+    }
+}
+
+static void wrong_type(void **state)
+{
+    (void)state;
+    fake_key(TOTAL, true)->is_text = true;
+    stats_add(stats, "redis_errors", 5);
+    flush();
+    fake_del(TOTAL);
+    flush();
+    assert_value(TOTAL, "redis_errors", "5");
+}
+
+static void flush_takes_the_latest(void **state)
+{
+    (void)state;
+    fake.hold = true;
+    stats_add(stats, "redis_errors", 1);
+    stats_flush(stats, on_flushed, NULL);
+    assert_int_equal(flushed, 0);
+    stats_add(stats, "redis_errors", 1); /* while the first is under way */
+    stats_flush(stats, on_flushed, NULL);
+    fake_release();
+    while (!flushed)
+        event_base_loop(base, EVLOOP_ONCE);
+    assert_value(TOTAL, "redis_errors", "2");
+}
+
+static void freed_under_way(void **state)
+{
+    (void)state;
+    fake.hold = true;
+    stats_add(stats, "mx_hits", 1);
+    stats_flush(stats, on_flushed, NULL);
+    stats_free(stats);
+    stats = NULL;
+    fake_release();
+    event_base_loop(base, EVLOOP_NONBLOCK);
+    assert_int_equal(flushed, 0);
+}
+
+static void by_itself(void **state)
+{
+    (void)state;
+    stats_add(stats, "mx_hits", 1);
+    while (!fake_hget(TOTAL, "hit_ratio"))
+        event_base_loop(base, EVLOOP_ONCE);
+    assert_value(TOTAL, "hit_ratio", "1.000");
+}
+
+static void visit(void *arg, const char *name, uint64_t value)
+{
+    char *text = arg;
+    snprintf(text + strlen(text), 128 - strlen(text), "%s=%" PRIu64 " ", name, value);
+}
+
+static void without_redis(void **state)
+{
+    (void)state;
+    char text[128] = "";
+    struct stats *lone = stats_new(base, &wall, NULL, "t1", "mx1.example.com");
+    stats_add(lone, "b", 2);
+    stats_add(lone, "a", 1);
+    stats_flush(lone, on_flushed, NULL);
+    assert_int_equal(flushed, 1);
+    stats_add(lone, "b", 2);
+    stats_each(lone, visit, text);
+    assert_string_equal(text, "a=1 b=4 mx_hits=0 mx_misses=0 ");
+    stats_free(lone);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(names_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(both_keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(ratio, setup, teardown),
+        cmocka_unit_test_setup_teardown(next_day, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_counters, setup, teardown),
+        cmocka_unit_test_setup_teardown(trouble_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(wrong_type, setup, teardown),
+        cmocka_unit_test_setup_teardown(flush_takes_the_latest, setup, teardown),
+        cmocka_unit_test_setup_teardown(freed_under_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(by_itself, setup, teardown),
+        cmocka_unit_test_setup_teardown(without_redis, setup, teardown),
+    };
+
+    return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
+}
