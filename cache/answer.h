@@ -3,7 +3,9 @@
  *
  * c-ares parses MX records without their TTLs, so the bytes are read here. Follows CNAMEs inside
  * the answer, at most FACTS_MAX_CNAMES, refusing loops; leaves out targets that are no host names
- * and addresses that are no host's (loopback, unspecified, multicast); clamps TTLs.
+ * and addresses that are no host's (loopback, unspecified, multicast; such a host has state NONE
+ * when nothing else is left); clamps TTLs. MX records of which none can be used are FAIL, and not
+ * NONE: they forbid the implicit MX (RFC 5321 5.1).
  */
 #ifndef CACHE_ANSWER_H
 #define CACHE_ANSWER_H
@@ -22,9 +24,14 @@ enum answer_type { ANSWER_MX, ANSWER_A, ANSWER_AAAA };
 /* What one datagram or stream says for name and type: never NULL but when out of memory, state
  * FAIL where it is malformed, answers something else, or has an rcode other than NOERROR and
  * NXDOMAIN. kind is FACTS_MX for ANSWER_MX, else FACTS_ADDR with the one family filled. Negative
- * answers live min(SOA minimum, SOA TTL, negative_ttl). fetched and expires are left 0. */
+ * answers live min(SOA minimum, SOA TTL, negative_ttl), without an SOA min_ttl; FAIL has min_ttl,
+ * too. fetched and expires are left 0. */
 struct facts *answer_parse(enum answer_type type, const char *name, const uint8_t *data,
                            size_t length, const struct answer_limits *limits);
+
+/* What is said where there is no answer at all (timeout, SERVFAIL): FAIL. NULL when out of
+ * memory. */
+struct facts *answer_fail(enum answer_type type, const struct answer_limits *limits);
 
 /* One host's two families into one: OK with any address; else FAIL if either could not tell;
  * NXDOMAIN only if both say so; else NONE. ttl is the smaller. New, one reference. */
