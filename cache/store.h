@@ -9,7 +9,11 @@
  * Reconnects by itself with backoff and jitter, authenticates, selects, checks that it is no
  * Cluster and no read-only replica. A connection that missed a budget is given up: a late reply
  * must never be taken for another's. Breaker: 5 failures in 10 s leave Redis alone for 1 s,
- * doubling to 1.5 s with jitter, then one trial.
+ * doubling to 1.5 s with jitter, then one trial. Failures are a lost or refused connection, a
+ * missed budget, and answers that the server cannot give now (LOADING, OOM, MISCONF, ...); these
+ * leave the connection up.
+ *
+ * No hook or callback may free the store. The process must ignore SIGPIPE.
  */
 #ifndef CACHE_STORE_H
 #define CACHE_STORE_H
@@ -72,7 +76,9 @@ typedef void store_changed(void *arg, bool up);
 void store_on_change(struct store *store, store_changed *hook, void *arg);
 
 /* A batch under construction. Words are binary safe texts, ended by NULL; at most 64 words a
- * command, 64 commands a batch. store_send takes the batch over, whatever it returns. */
+ * command, 64 commands a batch; beyond that, or without memory, store_send returns false. store_send
+ * takes the batch over, whatever it returns. batch and store may be NULL. In a transaction of which
+ * Redis refuses a command as it comes, none is done and every reply is an error. */
 struct store_batch *store_batch_new(bool transaction);
 void store_batch_free(struct store_batch *batch); /* only one never sent */
 void store_batch_add(struct store_batch *batch, ...) __attribute__((sentinel));
@@ -80,8 +86,8 @@ void store_batch_add_words(struct store_batch *batch, const char *const *word, s
 size_t store_batch_count(const struct store_batch *batch);
 bool store_send(struct store *store, struct store_batch *batch, store_done *done, void *arg);
 
-/* Replies. Text is terminated, and length its length (it may hold NULs inside); NULL and 0 for
- * another kind. At most as deep as the server nests. */
+/* Replies. Text (an error's too) is terminated, and length, if wanted, its length (it may hold NULs
+ * inside); NULL and 0 for another kind. */
 enum store_kind store_reply_kind(const struct store_reply *reply);
 const char *store_reply_text(const struct store_reply *reply, size_t *length);
 int64_t store_reply_integer(const struct store_reply *reply, int64_t otherwise);
