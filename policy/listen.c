@@ -70,6 +70,22 @@ static void set_timer(struct event *timer, int64_t ms)
     evtimer_add(timer, &wait);
 }
 
+/* One line, unless there was one of its kind just now. */
+static void say(struct listen *listen, struct quiet *quiet, const char *what, const char *detail)
+{
+    char escaped[DETAIL_SIZE];
+    unsigned held;
+
+    if (!quiet_may_speak(quiet, clock_mono(), &held))
+        return;
+    log_escape(detail, escaped, sizeof escaped);
+    if (held > 0)
+        log_warning("%s: %s%s%s (and %u times not logged)", listen->handler.name, what,
+                    *detail ? ": " : "", escaped, held);
+    else
+        log_warning("%s: %s%s%s", listen->handler.name, what, *detail ? ": " : "", escaped);
+}
+
 static void listen_free_when_done(struct listen *listen)
 {
     if (listen->acceptor || listen->peer_count > 0)
@@ -254,7 +270,6 @@ static void on_accept(struct evconnlistener *acceptor, evutil_socket_t fd, struc
                       int length, void *arg)
 {
     struct listen *listen = arg;
-    unsigned held;
     int on = 1;
 
     (void)acceptor;
@@ -266,9 +281,7 @@ static void on_accept(struct evconnlistener *acceptor, evutil_socket_t fd, struc
         return;
     /* The newcomer is refused, never an idle one: a map client takes that for a lost reply. */
     close(fd);
-    if (quiet_may_speak(&listen->full, clock_mono(), &held))
-        log_warning("%s: a connection was refused, %zu are open (%u more since the last such line)",
-                    listen->handler.name, listen->peer_count, held);
+    say(listen, &listen->full, "too many connections, one was refused", "");
 }
 
 static void take_spare(struct listen *listen)
@@ -283,7 +296,6 @@ static void on_accept_error(struct evconnlistener *acceptor, void *arg)
 {
     struct listen *listen = arg;
     int error = EVUTIL_SOCKET_ERROR(), fd;
-    unsigned held;
 
     evconnlistener_disable(acceptor);
     set_timer(listen->rearm, REARM_MS);
@@ -295,9 +307,7 @@ static void on_accept_error(struct evconnlistener *acceptor, void *arg)
             close(fd);
         take_spare(listen);
     }
-    if (quiet_may_speak(&listen->full, clock_mono(), &held))
-        log_warning("%s: cannot accept: %s (%u more since the last such line)",
-                    listen->handler.name, strerror(error), held);
+    say(listen, &listen->full, "cannot accept", strerror(error));
 }
 
 static void on_rearm(evutil_socket_t fd, short what, void *arg)
@@ -416,16 +426,7 @@ void *peer_data(const struct peer *peer)
 
 void peer_complain(struct peer *peer, const char *what, const char *detail)
 {
-    struct listen *listen = peer->listen;
-    char escaped[DETAIL_SIZE] = "";
-    unsigned held;
-
-    if (!quiet_may_speak(&listen->bad, clock_mono(), &held))
-        return;
-    if (detail)
-        log_escape(detail, escaped, sizeof escaped);
-    log_warning("%s: %s%s%s (%u more since the last such line)", listen->handler.name, what,
-                detail ? ": " : "", escaped, held);
+    say(peer->listen, &peer->listen->bad, what, detail ? detail : "");
 }
 
 bool peer_uid(const struct peer *peer, uid_t *uid)
