@@ -293,17 +293,39 @@ void memory_put_proof(struct memory *memory, const char *nonce, const struct net
     send_off(memory, batch);
 }
 
+struct doubt { /* a learned key that somebody changed */
+    struct memory *memory;
+    char key[KEYS_SIZE];
+};
+
+static void doubt_replied(void *arg, enum store_status status,
+                          const struct store_reply *const *reply, size_t count)
+{
+    struct doubt *doubt = arg;
+
+    if (status == STORE_OK && count == 1 && store_reply_kind(reply[0]) == STORE_KIND_NIL)
+        local_remove(doubt->memory->local, doubt->key);
+    free(doubt);
+}
+
+/* This node's own writes come back here too, so the key is looked at before it is dropped. After a
+ * FLUSHALL the process keeps what it knows: it can only let clients in. */
 void memory_forget_learned(struct memory *memory, const char *rest)
 {
-    char key[KEYS_SIZE];
+    struct store_batch *batch;
+    struct doubt *doubt;
 
-    if (!rest) {
-        /* FLUSHALL: what this process knows of clients is worth more than nothing, and only lets
-         * them in. */
+    if (!rest || !memory->store || !(doubt = calloc(1, sizeof *doubt)))
         return;
+    doubt->memory = memory;
+    snprintf(doubt->key, sizeof doubt->key, "%s:ok:%s", memory->prefix, rest);
+    batch = local_get(memory->local, doubt->key, clock_mono()) ? store_batch_new(false) : NULL;
+    if (batch) {
+        store_batch_add(batch, "GET", doubt->key, NULL);
+        if (store_send(memory->store, batch, doubt_replied, doubt))
+            return;
     }
-    snprintf(key, sizeof key, "%s:ok:%s", memory->prefix, rest);
-    local_remove(memory->local, key);
+    free(doubt);
 }
 
 /* --- asking --------------------------------------------------------------------------------- */
@@ -564,7 +586,8 @@ static struct memory_wait *ask_refusal(struct memory *memory, const struct ident
     snprintf(ttl, sizeof ttl, "%d", DEFER_TTL);
     batch = digests->count ? batch_for(memory) : NULL;
     for (size_t i = 0; i < digests->count; i++) {
-        keys_defer(memory->prefix, dry, digests->text[i], key);
+        /* The key puts the '#' before the digest itself. */
+        keys_defer(memory->prefix, dry, digests->text[i] + 1, key);
         refuse_here(wait, i, key, note);
         if (batch && note)
             store_batch_add(batch, "SET", key, now, "NX", "EX", ttl, NULL);
