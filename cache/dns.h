@@ -28,20 +28,24 @@ struct dns_options {
 /* facts is the callback's to unref; never NULL but when out of memory. */
 typedef void dns_done(void *arg, struct facts *facts);
 
+/* base and notice outlive the dns. NULL where servers cannot be used, or when out of memory. */
 struct dns *dns_new(struct event_base *base, const struct dns_options *options,
                     const struct notice *notice);
-/* Pending questions are dropped without a callback. */
+/* Pending questions are dropped without a callback, their pointers dead. NULL is fine. */
 void dns_free(struct dns *dns);
 /* New options for questions asked from now on. False, nothing changed, where servers cannot be
  * used. */
 bool dns_set_options(struct dns *dns, const struct dns_options *options);
 
+/* name is canonical. The query is dead once its callback begins. NULL when out of memory: no
+ * callback then. */
 struct dns_query *dns_ask(struct dns *dns, enum answer_type type, const char *name, dns_done *done,
                           void *arg);
 void dns_cancel(struct dns_query *query);
 
 /* A host name's addresses as the system resolves them (hosts file too), for connecting to a
- * server. Same rules for the callback; count is 0 on failure. */
+ * server; an address, with or without brackets, is itself. Same rules; count is 0 on failure, and
+ * addr lives as long as the call. */
 typedef void dns_host_done(void *arg, const struct net_addr *addr, size_t count);
 struct dns_query *dns_ask_host(struct dns *dns, const char *host, dns_host_done *done, void *arg);
 
