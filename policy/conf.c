@@ -12,34 +12,23 @@
 #include <string.h>
 #include <unistd.h>
 
-#define obstack_chunk_alloc malloc
-#define obstack_chunk_free  free
-
 enum { WEIGHT_DEFAULT = 100 };
 
 void *conf_keep(struct conf_reader *reader, size_t size)
 {
-    void *memory = obstack_alloc(reader->conf->memory, size);
-
-    return memset(memory, 0, size);
+    return conf_memory_get(reader->conf->memory, size);
 }
 
 char *conf_keep_text(struct conf_reader *reader, const char *text)
 {
-    return obstack_copy0(reader->conf->memory, text, (int)strlen(text));
+    return conf_memory_text(reader->conf->memory, text);
 }
 
 static struct conf *new_conf(void)
 {
-    struct conf *conf = calloc(1, sizeof *conf);
-    struct obstack *memory = calloc(1, sizeof *memory);
+    struct conf_memory *memory = conf_memory_new();
+    struct conf *conf = conf_memory_get(memory, sizeof *conf);
 
-    if (!conf || !memory) {
-        free(conf);
-        free(memory);
-        return NULL;
-    }
-    obstack_init(memory);
     conf->refs = 1;
     conf->memory = memory;
     return conf;
@@ -53,11 +42,8 @@ struct conf *conf_ref(struct conf *conf)
 
 void conf_unref(struct conf *conf)
 {
-    if (!conf || --conf->refs > 0)
-        return;
-    obstack_free(conf->memory, NULL);
-    free(conf->memory);
-    free(conf);
+    if (conf && --conf->refs == 0)
+        conf_memory_free(conf->memory);
 }
 
 /* The host's own name, with its domain where anything knows it. */
@@ -97,13 +83,13 @@ static void read_text(struct conf_reader *reader, struct conf_file *file)
     size_t skip = strncmp(file->text, bom, 3) == 0 ? 3 : 0;
     struct conf_scan scan;
 
-    obstack_init(&reader->scratch);
+    reader->scratch = conf_memory_new();
     replace_nuls(reader, file);
     conf_scan_text(reader, file->text + skip, file->length - skip, &scan);
     reader->whole = conf_grammar_parse(reader, &scan);
     conf_build(reader, scan.root);
     free(scan.clean);
-    obstack_free(&reader->scratch, NULL);
+    conf_memory_free(reader->scratch);
 }
 
 static struct conf *read_conf(const char *path, bool required, bool secrets,
@@ -121,7 +107,7 @@ static struct conf *read_conf(const char *path, bool required, bool secrets,
         trouble = NULL;
     }
     reader.conf = new_conf();
-    if (trouble || !file.text || !reader.conf) {
+    if (trouble || !file.text) {
         conf_report(&reader, NULL, "", 0, true, "%s", trouble ? trouble : "out of memory");
         goto out;
     }

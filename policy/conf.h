@@ -144,12 +144,13 @@ struct conf_match {
     struct conf_routing routing;
 };
 
-struct obstack;
+struct conf_memory;
 
 struct conf {
     unsigned refs;
-    struct obstack *memory; /* owns all that is pointed to; domains share what they inherit */
-    char *file;             /* "" when the default file was missing */
+    struct conf_memory
+        *memory; /* holds this struct and all it points to; domains share what they inherit */
+    char *file;  /* "" when the default file was missing */
     char node[NAME_SIZE];
     struct { /* own = {}: names and addresses */
         struct conf_texts names;

@@ -19,7 +19,7 @@ static void set_default(struct conf_reader *reader, const struct conf_key *key, 
     if (!key->list) {
         items[value.count++] = key->initial;
     } else if (*key->initial) {
-        char *rest = obstack_copy0(&reader->scratch, key->initial, (int)strlen(key->initial));
+        char *rest = conf_memory_text(reader->scratch, key->initial);
         for (char *item; (item = strsep(&rest, ","));)
             items[value.count++] = item;
     }

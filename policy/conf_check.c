@@ -123,8 +123,8 @@ static void check_sockets(struct conf_reader *reader, const struct conf_section 
 {
     const struct conf *conf = reader->conf;
     size_t most = conf->listen.policy.count + conf->listen.socketmap.count + 3, count;
-    const struct conf_socket **list = obstack_alloc(&reader->scratch, most * sizeof *list);
-    const char **keys = obstack_alloc(&reader->scratch, most * sizeof *keys);
+    const struct conf_socket **list = conf_memory_get(reader->scratch, most * sizeof *list);
+    const char **keys = conf_memory_get(reader->scratch, most * sizeof *keys);
 
     count = list_sockets(conf, list, keys);
     for (size_t i = 1; i < count; i++)
@@ -140,7 +140,7 @@ static void check_group(struct conf_reader *reader, const struct conf_section *s
 {
     const char *name = reader->conf->listen.group;
     struct group group, *found = NULL;
-    char *buffer = obstack_alloc(&reader->scratch, 64 * 1024);
+    char *buffer = conf_memory_get(reader->scratch, 64 * 1024);
 
     if (*name && getgrnam_r(name, &group, buffer, 64 * 1024, &found) == 0 && !found)
         conf_report(reader, section, "group", conf_scan_line(section, "group"), false,
@@ -150,8 +150,7 @@ static void check_group(struct conf_reader *reader, const struct conf_section *s
 /* A password for nobody is more likely a forgotten key than a plan. */
 static void check_cache(struct conf_reader *reader, const struct conf_section *section)
 {
-    if (reader->conf->cache.kind == CONF_REDIS_NONE && conf_scan_is_set(section, "password_file") &&
-        !conf_scan_is_set(section, "redis"))
+    if (*reader->conf->cache.password && !*reader->conf->cache.redis)
         conf_report(reader, section, "password_file", conf_scan_line(section, "password_file"),
                     false, "is of no use without redis");
 }

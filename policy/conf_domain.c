@@ -66,7 +66,7 @@ void conf_build_domains(struct conf_reader *reader, const struct conf_section *r
     for (const char *at = file.text; at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
         count++;
     conf->domain = conf_keep(reader, count * sizeof *conf->domain);
-    names = obstack_alloc(&reader->scratch, (count + 1) * sizeof *names);
+    names = conf_memory_get(reader->scratch, (count + 1) * sizeof *names);
     for (section = conf_scan_first(root, CONF_DOMAIN); section; section = conf_scan_next(section)) {
         struct conf_domain *domain = &conf->domain[conf->domain_count];
         build_domain(reader, section, top, domain);
@@ -94,7 +94,7 @@ void conf_build_matches(struct conf_reader *reader, const struct conf_section *r
 {
     struct conf *conf = reader->conf;
     size_t count = conf_scan_count(root, CONF_MATCH);
-    struct conf_named *names = obstack_alloc(&reader->scratch, (count + 1) * sizeof *names);
+    struct conf_named *names = conf_memory_get(reader->scratch, (count + 1) * sizeof *names);
     const struct conf_section *section;
 
     conf->match = conf_keep(reader, count * sizeof *conf->match);

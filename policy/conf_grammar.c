@@ -65,10 +65,10 @@ static void take_values(struct conf_reader *reader, struct conf_section *section
     for (struct conf_place *place = section->place; place; place = place->next) {
         cfg_opt_t *option = cfg_getopt(cfg, place->key->name);
         place->count = cfg_opt_size(option);
-        place->item = obstack_alloc(&reader->scratch, (place->count + 1) * sizeof *place->item);
+        place->item = conf_memory_get(reader->scratch, (place->count + 1) * sizeof *place->item);
         for (unsigned i = 0; i < place->count; i++) {
             const char *text = cfg_opt_getnstr(option, i);
-            place->item[i] = obstack_copy0(&reader->scratch, text, (int)strlen(text));
+            place->item[i] = conf_memory_text(reader->scratch, text);
         }
     }
     for (struct conf_section *child = section->child; child; child = child->next) {
@@ -98,10 +98,9 @@ bool conf_grammar_parse(struct conf_reader *reader, struct conf_scan *scan)
     cfg_free(cfg);
     pthread_mutex_unlock(&lexer);
 
-    /* Lines are not known from where the scanner got lost, so what it found no shape in is an
-     * error even should libconfuse have made sense of it. */
-    if (scan->lost_line && parsing.complaints == 0)
-        conf_report(reader, scan->lost_section, scan->lost_key, scan->lost_line, true,
-                    "a syntax error");
+    /* To libconfuse the end of the file closes everything. */
+    if (scan->lost_line && !scan->broken && parsing.complaints == 0)
+        conf_report(reader, scan->lost_section, scan->lost_key, scan->lost_section->line, true,
+                    "is not closed before the file ends");
     return good && !scan->broken && !scan->lost_line;
 }

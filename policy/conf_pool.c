@@ -73,8 +73,8 @@ static void build_pool(struct conf_reader *reader, const struct conf_section *pa
         conf_report(reader, parent, "", parent->line, true,
                     "the title is not up to 64 letters, digits, '-', '_' and '.'");
     pool->tier = conf_keep(reader, tiers * sizeof *pool->tier);
-    end = names = obstack_alloc(&reader->scratch, (hosts + 1) * sizeof *names);
-    orders = obstack_alloc(&reader->scratch, (tiers + 1) * sizeof *orders);
+    end = names = conf_memory_get(reader->scratch, (hosts + 1) * sizeof *names);
+    orders = conf_memory_get(reader->scratch, (tiers + 1) * sizeof *orders);
     for (section = conf_scan_first(parent, CONF_TIER); section; section = conf_scan_next(section)) {
         struct conf_tier *tier = &pool->tier[pool->tier_count];
         build_tier(reader, section, tier, &end);
@@ -97,7 +97,7 @@ void conf_build_pools(struct conf_reader *reader, const struct conf_section *roo
 {
     struct conf *conf = reader->conf;
     size_t count = conf_scan_count(root, CONF_POOL);
-    struct conf_named *names = obstack_alloc(&reader->scratch, (count + 1) * sizeof *names);
+    struct conf_named *names = conf_memory_get(reader->scratch, (count + 1) * sizeof *names);
     const struct conf_section *section;
 
     conf->pool = conf_keep(reader, count * sizeof *conf->pool);

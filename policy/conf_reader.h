@@ -15,9 +15,8 @@
 #define POLICY_CONF_READER_H
 
 #include "policy/conf.h"
+#include "policy/conf_memory.h"
 #include "policy/conf_scan.h"
-
-#include <obstack.h>
 
 struct conf_reader {
     const char *file;
@@ -25,8 +24,8 @@ struct conf_reader {
     bool whole;        /* no syntax error: what is missing is missing */
     struct conf *conf; /* being built */
     struct conf_problems *problems;
-    struct obstack scratch;   /* until the reading ends */
-    const char *domains_file; /* "" for none */
+    struct conf_memory *scratch; /* until the reading ends */
+    const char *domains_file;    /* "" for none */
     unsigned domains_file_line;
 };
 

@@ -214,8 +214,7 @@ static const char *token_text(struct scanner *s)
 {
     bool quoted = *s->start == '"' || *s->start == '\'';
 
-    return obstack_copy0(&s->reader->scratch, s->start + quoted,
-                         (int)(s->length - (quoted ? 2 : 0)));
+    return conf_memory_copy(s->reader->scratch, s->start + quoted, s->length - (quoted ? 2 : 0));
 }
 
 static void lose(struct scanner *s, const struct conf_section *section, const char *key)
@@ -241,8 +240,15 @@ static void skip_braces(struct scanner *s, char open, char close)
         depth += is_mark(s, open) - is_mark(s, close);
 }
 
-/* Past an unknown key and whatever it is given. */
-static void skip_unknown(struct scanner *s)
+static bool is_known(struct scanner *s, const struct conf_section *section)
+{
+    const char *name = token_text(s);
+
+    return conf_key_find(section->scope, name) || conf_key_find_section(section->scope, name);
+}
+
+/* Past an unknown key and whatever it is given: a value, or a title and a section. */
+static void skip_unknown(struct scanner *s, const struct conf_section *section)
 {
     bool done = false;
 
@@ -254,7 +260,7 @@ static void skip_unknown(struct scanner *s)
         done = s->token == TOKEN_WORD;
         if (done)
             copy_token(s);
-    } else if (s->token == TOKEN_WORD) { /* a title */
+    } else if (s->token == TOKEN_WORD && !is_known(s, section)) {
         copy_token(s);
         next_token(s);
     }
@@ -267,22 +273,35 @@ static void skip_unknown(struct scanner *s)
     s->muted = false;
 }
 
+/* Notes the line of one more item; the array doubles when its count is a power of two. */
+static void add_item(struct scanner *s, struct conf_place *place)
+{
+    size_t count = place->line_count++;
+    unsigned *grown;
+
+    if ((count & (count - 1)) == 0) {
+        grown = conf_memory_get(s->reader->scratch, (count ? 2 * count : 1) * sizeof *grown);
+        for (size_t i = 0; i < count; i++)
+            grown[i] = place->item_line[i];
+        place->item_line = grown;
+    }
+    place->item_line[count] = s->token_line;
+    place->ignored |= s->bad;
+}
+
 /* The items of a list, its opening brace being the current token. */
 static void scan_list(struct scanner *s, struct conf_section *section, struct conf_place *place)
 {
-    struct obstack *scratch = &s->reader->scratch;
+    bool comma = true;
 
     while (take_token(s) != TOKEN_END && !is_mark(s, '}')) {
-        if (s->token == TOKEN_WORD) {
-            obstack_grow(scratch, &s->token_line, sizeof s->token_line);
-            place->line_count++;
-        } else if (!is_mark(s, ',')) {
-            lose(s, section, place->key->name);
+        if (s->token == TOKEN_WORD ? !comma : !is_mark(s, ','))
             break;
-        }
+        comma = s->token != TOKEN_WORD;
+        if (!comma)
+            add_item(s, place);
     }
-    place->item_line = obstack_finish(scratch);
-    if (s->token == TOKEN_END)
+    if (!is_mark(s, '}'))
         lose(s, section, place->key->name);
 }
 
@@ -314,6 +333,7 @@ static void scan_value(struct scanner *s, struct conf_section *section, struct c
         return;
     }
     copy_token(s);
+    place->ignored |= s->bad;
     if (is_mark(s, '{'))
         scan_list(s, section, place);
     else if (s->token != TOKEN_WORD)
@@ -322,7 +342,7 @@ static void scan_value(struct scanner *s, struct conf_section *section, struct c
 
 static void scan_key(struct scanner *s, struct conf_section *section, const struct conf_key *key)
 {
-    struct conf_place *place = obstack_alloc(&s->reader->scratch, sizeof *place);
+    struct conf_place *place = conf_memory_get(s->reader->scratch, sizeof *place);
 
     *place = (struct conf_place){.key = key, .line = s->token_line};
     for (struct conf_place *other = section->place; other; other = other->next)
@@ -341,7 +361,7 @@ static void scan_key(struct scanner *s, struct conf_section *section, const stru
 static struct conf_section *add_section(struct scanner *s, struct conf_section *parent,
                                         const struct conf_nesting *nesting)
 {
-    struct conf_section *section = obstack_alloc(&s->reader->scratch, sizeof *section);
+    struct conf_section *section = conf_memory_get(s->reader->scratch, sizeof *section);
 
     *section = (struct conf_section){.scope = nesting->scope,
                                      .name = nesting->name,
@@ -411,7 +431,7 @@ static void scan_items(struct scanner *s, struct conf_section *section)
             scan_section(s, section, nesting);
         } else {
             conf_report(s->reader, section, name, s->token_line, true, "unknown key");
-            skip_unknown(s);
+            skip_unknown(s, section);
         }
     }
     if (is_lost(s))
@@ -427,7 +447,7 @@ void conf_scan_text(struct conf_reader *reader, const char *text, size_t length,
     struct scanner s = {.reader = reader, .scan = out, .at = text, .end = text + length, .line = 1};
     size_t size;
 
-    *out = (struct conf_scan){.root = obstack_alloc(&reader->scratch, sizeof *out->root)};
+    *out = (struct conf_scan){.root = conf_memory_get(reader->scratch, sizeof *out->root)};
     *out->root = (struct conf_section){.scope = CONF_TOP, .name = "", .title = ""};
     s.copy = open_memstream(&out->clean, &size);
     if (!s.copy) {

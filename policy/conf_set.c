@@ -207,7 +207,7 @@ static const char *read_secret(struct conf_reader *reader, const struct conf_val
         if (!*file.text || strlen(file.text) > SECRET_MAX)
             trouble = "its first line is empty, or longer than 4096 bytes";
         else
-            secret = obstack_copy0(&reader->scratch, file.text, (int)strlen(file.text));
+            secret = conf_memory_text(reader->scratch, file.text);
     }
     if (file.text)
         explicit_bzero(file.text, file.length);
