@@ -1,7 +1,8 @@
 /*
  * The floor of a milter: libmilter with callbacks that do nothing, in the stages that
- * mxwarden-milter keeps (connect, HELO, MAIL, RCPT, DATA, end of message), so that the ratio shows
- * the cost of asking and not the cost of libmilter.
+ * mxwarden-milter keeps on a unix socket (all but body, end of headers and unknown commands, with
+ * no reply at connect, HELO and headers), so that the ratio shows the cost of asking and not the
+ * cost of libmilter.
  */
 #include <libmilter/mfapi.h>
 
@@ -16,7 +17,8 @@ static sfsistat on_negotiate(SMFICTX *context, unsigned long actions, unsigned l
     (void)spare2;
     (void)spare3;
     *wanted = 0;
-    *unwanted = steps & (SMFIP_NOBODY | SMFIP_NOHDRS | SMFIP_NOEOH | SMFIP_NOUNKNOWN);
+    *unwanted = steps & (SMFIP_NOBODY | SMFIP_NOEOH | SMFIP_NOUNKNOWN | SMFIP_RCPT_REJ |
+                         SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR);
     *out2 = *out3 = 0;
     return SMFIS_CONTINUE;
 }
@@ -26,14 +28,22 @@ static sfsistat on_connect(SMFICTX *context, char *name, _SOCK_ADDR *address)
     (void)context;
     (void)name;
     (void)address;
-    return SMFIS_CONTINUE;
+    return SMFIS_NOREPLY;
 }
 
 static sfsistat on_text(SMFICTX *context, char *text)
 {
     (void)context;
     (void)text;
-    return SMFIS_CONTINUE;
+    return SMFIS_NOREPLY;
+}
+
+static sfsistat on_header(SMFICTX *context, char *name, char *value)
+{
+    (void)context;
+    (void)name;
+    (void)value;
+    return SMFIS_NOREPLY;
 }
 
 static sfsistat on_envelope(SMFICTX *context, char **argument)
@@ -59,6 +69,7 @@ int main(int argc, char **argv)
         .xxfi_helo = on_text,
         .xxfi_envfrom = on_envelope,
         .xxfi_envrcpt = on_envelope,
+        .xxfi_header = on_header,
         .xxfi_eom = on_stage,
         .xxfi_data = on_stage,
         .xxfi_negotiate = on_negotiate,

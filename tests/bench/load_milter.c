@@ -13,7 +13,15 @@
 #include <string.h>
 
 enum { CLIENTS = 200, RECIPIENTS = 50 };
-enum step { OPTNEG, CONNECT, HELO, MAIL, RCPT, DATA, EOH, EOB, QUIT };
+enum step { OPTNEG, CONNECT, HELO, MAIL, RCPT, DATA, HEADERS, EOH = HEADERS + 4, EOB, QUIT };
+
+/* A step each: where the milter did not ask to be spared the reply, each header is waited for. */
+static const char *const headers[][2] = {
+    {"Received", "from mail.example.net by mx.example.com with ESMTP id 4bXyz0Abcde"},
+    {"From", "sender@example.net"},
+    {"To", "user@guard.example.com"},
+    {"Subject", "bench"},
+};
 
 /* A command under way: payload grows at the end of the buffer, length is patched in by close. */
 struct frame {
@@ -102,11 +110,28 @@ static void add_optneg(struct frame *frame)
     close_frame(frame);
 }
 
+static void add_header(struct frame *frame, const char *const header[2])
+{
+    open_frame(frame, SMFIC_HEADER);
+    add_text(frame, header[0]);
+    add_text(frame, header[1]);
+    close_frame(frame);
+}
+
+/* A command without arguments. */
+static void add_bare(struct frame *frame, char command)
+{
+    open_frame(frame, command);
+    close_frame(frame);
+}
+
 static void add_step(struct frame *frame, const struct load_turn *turn)
 {
     unsigned client = (unsigned)(turn->number / 2 % CLIENTS);
     unsigned recipient = (unsigned)(turn->number / 2 % RECIPIENTS);
     bool backup = turn->number % 2 == 1;
+    if (turn->step >= HEADERS && turn->step < EOH)
+        add_header(frame, headers[turn->step - HEADERS]);
     switch ((enum step)turn->step) {
     case OPTNEG: add_optneg(frame); break;
     case CONNECT: add_connect(frame, client, backup); break;
@@ -125,22 +150,15 @@ static void add_step(struct frame *frame, const struct load_turn *turn)
         break;
     case DATA:
         add_macros(frame, SMFIC_DATA, (const char *const[]){"i", "4bXyz0Abcde", NULL});
-        open_frame(frame, SMFIC_DATA);
-        close_frame(frame);
+        add_bare(frame, SMFIC_DATA);
         break;
-    case EOH:
-        open_frame(frame, SMFIC_EOH);
-        close_frame(frame);
-        break;
+    case EOH: add_bare(frame, SMFIC_EOH); break;
     case EOB:
         add_macros(frame, SMFIC_BODYEOB, (const char *const[]){"i", "4bXyz0Abcde", NULL});
-        open_frame(frame, SMFIC_BODYEOB);
-        close_frame(frame);
+        add_bare(frame, SMFIC_BODYEOB);
         break;
-    case QUIT:
-        open_frame(frame, SMFIC_QUIT);
-        close_frame(frame);
-        break;
+    case QUIT: add_bare(frame, SMFIC_QUIT); break;
+    case HEADERS: break; /* the first of several, done above */
     }
 }
 
@@ -154,6 +172,7 @@ static const struct {
     [MAIL] = {SMFIP_NOMAIL, SMFIP_NR_MAIL},
     [RCPT] = {SMFIP_NORCPT, SMFIP_NR_RCPT},
     [DATA] = {SMFIP_NODATA, SMFIP_NR_DATA},
+    [HEADERS... EOH - 1] = {SMFIP_NOHDRS, SMFIP_NR_HDR},
     [EOH] = {SMFIP_NOEOH, SMFIP_NR_EOH},
     [EOB] = {0, 0},
     [QUIT] = {0, 0},
@@ -215,6 +234,10 @@ int main(int argc, char **argv)
                   [MAIL] = "mail",
                   [RCPT] = "rcpt",
                   [DATA] = "data",
+                  [HEADERS] = "header1",
+                  "header2",
+                  "header3",
+                  "header4",
                   [EOH] = "eoh",
                   [EOB] = "eom"},
         .ask = ask,
