@@ -98,8 +98,8 @@ struct conf_guard {
 };
 
 struct conf_pool_host {
-    char name[NAME_SIZE]; /* "" when it is an address */
-    struct net_addr addr;
+    char name[NAME_SIZE]; /* canonical; "[address]" when it is one */
+    struct net_addr addr; /* NET_NONE when it is a name */
     uint16_t port;
     unsigned weight;
 };

@@ -26,10 +26,9 @@ static const char *build_host(struct conf_reader *reader, const struct conf_sect
     if (!*host->name && net_addr_scope(&host->addr) == NET_UNUSABLE)
         conf_report(reader, section, "", section->line, true,
                     "mail cannot go to a loopback, unspecified or multicast address");
-    if (*host->name)
-        snprintf(text, sizeof text, "%s:%u", host->name, host->port);
-    else
-        snprintf(text + strlen(net_addr_format(&host->addr, text)), 8, ":%u", host->port);
+    if (!*host->name)
+        net_addr_format(&host->addr, host->name);
+    snprintf(text, sizeof text, "%s:%u", host->name, host->port);
     return conf_keep_text(reader, text);
 }
 

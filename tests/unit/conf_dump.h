@@ -65,7 +65,6 @@ static inline void dump_routing(FILE *out, const struct conf_routing *routing)
 
 static inline void dump_pool(FILE *out, const struct conf_pool *pool)
 {
-    char text[NET_TEXT];
 
     fprintf(out, "pool %s transport=%s stick=%u spill=%u\n", pool->name, pool->transport,
             pool->stick, pool->spill);
@@ -73,7 +72,7 @@ static inline void dump_pool(FILE *out, const struct conf_pool *pool)
         const struct conf_tier *tier = &pool->tier[i];
         for (size_t j = 0; j < tier->host_count; j++)
             fprintf(out, "tier %u host %s%s port=%u weight=%u\n", tier->order, tier->host[j].name,
-                    net_addr_format(&tier->host[j].addr, text), tier->host[j].port,
+                    tier->host[j].addr.family == NET_NONE ? "[]" : "", tier->host[j].port,
                     tier->host[j].weight);
     }
 }
