@@ -3,7 +3,12 @@
  *
  * Every node writes node:<its name> every 5 s with a TTL of 15 s, and learns of the others through
  * the tracking connection: each heartbeat comes back as an invalidated key, upon which that key is
- * read. Without Redis the site is this node alone.
+ * read (policy/peers.h). A node that appears is greeted by a heartbeat at once, so that it need not
+ * wait to know the others. Without Redis the site is this node alone.
+ *
+ * A heartbeat claims as listeners: the public sides of `listeners`, the node's addresses in DNS,
+ * single addresses of `own`, and those that its milter or policy service asked about within the
+ * last hour; 64 at most.
  *
  * Self (SPEC 6.2) is the node's name, its addresses in DNS, both sides of `listeners`, and `own`;
  * never bare interface addresses.
