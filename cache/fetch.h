@@ -8,7 +8,11 @@
  * with the stale facts if there are any, else NULL ("cannot tell"). The fetch goes on behind, up to
  * 5 s, and fills the table and Redis. A DNS answer FAIL leaves expired facts in place (not older
  * than `stale`), and is itself remembered for 1 s doubling to 30 s, so that a dead zone is not
- * asked at every message.
+ * asked at every message: meanwhile fetch_peek answers FAIL where nothing is kept, and fetch_ask
+ * answers at the next turn of the loop with what is kept. Of a host one of whose families could not
+ * be told the last good addresses of that family stay (within `stale`), for 30 s at a time; such
+ * halves are not written to Redis. `changed` is carried over while the set stays the same, and 0
+ * where this process knew no set before.
  *
  * Trust. Without a proof (a later matter) what is read from Redis may guide the guard (FETCH_ANY)
  * and never a route (FETCH_OWN): those use what this process resolved itself.
@@ -39,7 +43,8 @@ struct fetch_options {
 struct fetch *fetch_new(struct event_base *base, const struct fetch_options *options,
                         struct clock *clock, struct dns *dns, struct store *store,
                         const struct notice *notice);
-void fetch_free(struct fetch *fetch); /* waiters are dropped without a callback */
+/* Waiters are dropped without a callback. To be freed before its store, and that before its dns. */
+void fetch_free(struct fetch *fetch);
 void fetch_set_options(struct fetch *fetch, const struct fetch_options *options);
 
 /* Fresh facts from the table with a new reference, or NULL. name is canonical. */
@@ -50,19 +55,26 @@ const struct facts *fetch_peek_stale(struct fetch *fetch, enum facts_kind kind, 
                                      enum fetch_trust trust);
 
 /* facts is the callback's, with its own reference; NULL: cannot tell within the budget. Never
- * called inside fetch_ask. */
+ * called inside fetch_ask, which returns NULL, without a callback to come, when out of memory. A
+ * callback may ask and cancel, but not free the fetch. */
 typedef void fetch_done(void *arg, const struct facts *facts);
 struct fetch_wait *fetch_ask(struct fetch *fetch, enum facts_kind kind, const char *name,
                              enum fetch_trust trust, int64_t budget, fetch_done *done, void *arg);
 void fetch_cancel(struct fetch_wait *wait);
 
-/* Starts a fetch if the facts are missing or expire within ahead milliseconds; nobody waits. */
+/* Starts a DNS look-up if own facts are missing or expire within ahead milliseconds; nobody waits.
+ */
 void fetch_refresh(struct fetch *fetch, enum facts_kind kind, const char *name, int64_t ahead);
 
-/* Drops facts from the table: one changed in Redis (rest of its key), all of them, or a domain
- * with its hosts by hand (purge also deletes them in Redis). A waiter under way is not hurt. */
+/* One key changed in Redis (name is the rest of it): looks there. Gone: what was shared is dropped,
+ * what was resolved here is no longer fresh, so that the next asker has it resolved anew (and it
+ * still serves as stale). Still there, as after one's own write: shared facts are renewed, own ones
+ * stay, unless those in Redis are another set and expire over 30 s later. */
 void fetch_forget(struct fetch *fetch, enum facts_kind kind, const char *name);
+/* All of it may have changed (FLUSHALL, tracking lost): as above where the key is gone. */
 void fetch_forget_all(struct fetch *fetch);
+/* By hand: a domain and its hosts out of the table and out of Redis. */
 void fetch_purge(struct fetch *fetch, const char *domain);
+/* None of the three hurts a waiter under way. */
 
 #endif

@@ -1,0 +1,140 @@
+/*
+ * The knowledge about one name, and how it ages. The clock and the table are fetch.c's.
+ */
+#include "cache/known.h"
+
+#include <stdlib.h>
+
+struct known *known_new(void)
+{
+    return calloc(1, sizeof(struct known));
+}
+
+static void empty(struct known_slot *slot)
+{
+    facts_unref(slot->facts);
+    *slot = (struct known_slot){0};
+}
+
+void known_free(void *value)
+{
+    struct known *known = value;
+
+    if (!known)
+        return;
+    empty(&known->own);
+    empty(&known->shared);
+    facts_unref(known->failed);
+    free(known);
+}
+
+const struct facts *known_fresh(const struct known *known, bool own_only, int64_t now)
+{
+    if (known->own.facts && now < known->own.fresh)
+        return known->own.facts;
+    if (!own_only && known->shared.facts && now < known->shared.fresh)
+        return known->shared.facts;
+    return NULL;
+}
+
+const struct facts *known_kept(const struct known *known, bool own_only, int64_t now)
+{
+    const struct facts *fresh = known_fresh(known, own_only, now);
+    bool own = known->own.facts && now < known->own.kept;
+    bool shared = !own_only && known->shared.facts && now < known->shared.kept;
+
+    if (fresh)
+        return fresh;
+    if (own && (!shared || known->own.kept >= known->shared.kept))
+        return known->own.facts;
+    return shared ? known->shared.facts : NULL;
+}
+
+bool known_is_resting(const struct known *known, int64_t now)
+{
+    return now < known->retry;
+}
+
+int64_t known_end(const struct known *known)
+{
+    /* A failure is remembered beyond its rest, or the next one would not be longer. */
+    int64_t end = known->failures ? known->retry + KNOWN_RETRY_CAP : 0;
+
+    if (known->own.facts && known->own.kept > end)
+        end = known->own.kept;
+    if (known->shared.facts && known->shared.kept > end)
+        end = known->shared.kept;
+    return end;
+}
+
+static void learn_families(struct known *known, const struct facts *facts)
+{
+    if (facts->kind != FACTS_ADDR)
+        return;
+    if (!facts->addr.a_failed)
+        known->family_kept[0] = known->own.kept;
+    if (!facts->addr.aaaa_failed)
+        known->family_kept[1] = known->own.kept;
+}
+
+void known_put(struct known *known, const struct facts *facts, int64_t stale, int64_t now,
+               int64_t unix_now)
+{
+    struct known_slot *slot = facts->own ? &known->own : &known->shared;
+    struct known_slot filled = {.facts = facts_ref(facts)};
+
+    filled.fresh = now + (facts->expires - unix_now) * 1000;
+    filled.kept = filled.fresh + stale;
+    empty(slot);
+    *slot = filled;
+    if (!facts->own)
+        return;
+    learn_families(known, facts);
+    known->failures = 0;
+    known->retry = 0;
+}
+
+void known_fail(struct known *known, enum facts_kind kind, int64_t now)
+{
+    int64_t rest = KNOWN_RETRY_CAP;
+
+    if (!known->failed)
+        known->failed = facts_new(kind, FACTS_FAIL);
+    if (known->failures < 5)
+        rest = (int64_t)KNOWN_RETRY_FIRST << known->failures;
+    known->failures++;
+    known->retry = now + rest;
+}
+
+void known_age_own(struct known *known, int64_t now)
+{
+    if (known->own.fresh > now)
+        known->own.fresh = now;
+}
+
+void known_age(struct known *known, int64_t now)
+{
+    known_age_own(known, now);
+    empty(&known->shared);
+    known->failures = 0;
+    known->retry = 0;
+}
+
+void known_complete(const struct known *known, struct facts *facts, int64_t now)
+{
+    const struct facts *old = known->own.facts;
+    bool failed4 = facts->addr.a_failed, failed6 = facts->addr.aaaa_failed;
+
+    if (!failed4 && !failed6)
+        return;
+    if (facts->ttl > KNOWN_PARTIAL_TTL)
+        facts->ttl = KNOWN_PARTIAL_TTL;
+    if (old && failed4 && now < known->family_kept[0]) {
+        for (size_t i = 0; i < old->addr.a_count; i++)
+            facts_add_addr(facts, &old->addr.a[i]);
+    }
+    if (old && failed6 && now < known->family_kept[1]) {
+        for (size_t i = 0; i < old->addr.aaaa_count; i++)
+            facts_add_addr(facts, &old->addr.aaaa[i]);
+    }
+}

@@ -1,0 +1,127 @@
+/*
+ * Facts to and from Redis: keys.c names them, codec.c reads and writes their fields, store.c
+ * carries them.
+ */
+#include "cache/share.h"
+
+#include "cache/codec.h"
+#include "cache/keys.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct share_read {
+    enum facts_kind kind;
+    const struct clock *clock;
+    int64_t max_age;  /* seconds */
+    share_done *done; /* NULL once cancelled */
+    void *arg;
+};
+
+static char *key_of(const char *prefix, enum facts_kind kind, const char *name, char out[KEYS_SIZE])
+{
+    return kind == FACTS_MX ? keys_mx(prefix, name, out) : keys_addr(prefix, name, out);
+}
+
+/* HGETALL's list of names and values. More of it than a codec ever writes is not ours. */
+static struct facts *parse(const struct share_read *read, const struct store_reply *list)
+{
+    struct codec_pair pair[CODEC_MAX_FIELDS] = {0};
+    size_t count = store_reply_count(list);
+
+    if (!count || count % 2 || count / 2 > CODEC_MAX_FIELDS)
+        return NULL;
+    for (size_t i = 0; i < count / 2; i++) {
+        pair[i].name = store_reply_text(store_reply_at(list, 2 * i), &pair[i].name_length);
+        pair[i].value = store_reply_text(store_reply_at(list, 2 * i + 1), &pair[i].value_length);
+        if (!pair[i].name || !pair[i].value)
+            return NULL;
+    }
+    return codec_parse(read->kind, pair, count / 2, clock_unix(read->clock), read->max_age);
+}
+
+static void on_read(void *arg, enum store_status status, const struct store_reply *const *reply,
+                    size_t count)
+{
+    struct share_read *read = arg;
+
+    if (read->done)
+        read->done(read->arg, status == STORE_OK && count == 1 ? parse(read, reply[0]) : NULL);
+    free(read);
+}
+
+struct share_read *share_read(const struct share_place *place, enum facts_kind kind,
+                              const char *name, share_done *done, void *arg)
+{
+    char key[KEYS_SIZE];
+    struct store_batch *batch;
+    struct share_read *read;
+
+    if (!place->store || !(read = calloc(1, sizeof(*read))))
+        return NULL;
+    *read = (struct share_read){kind, place->clock, place->max_ttl / 1000, done, arg};
+    batch = store_batch_new(false);
+    store_batch_add(batch, "HGETALL", key_of(place->prefix, kind, name, key), NULL);
+    if (!store_send(place->store, batch, on_read, read)) {
+        free(read);
+        return NULL;
+    }
+    return read;
+}
+
+void share_cancel(struct share_read *read)
+{
+    read->done = NULL;
+}
+
+/* Failures are the store's to tell of; the next fetch writes again. */
+static void on_written(void *arg, enum store_status status, const struct store_reply *const *reply,
+                       size_t count)
+{
+    (void)arg, (void)status, (void)reply, (void)count;
+}
+
+void share_write(const struct share_place *place, const struct facts *facts, const char *name,
+                 int64_t stale)
+{
+    struct codec_fields fields;
+    const char *word[2 + 2 * CODEC_MAX_FIELDS] = {"HSET"};
+    char key[KEYS_SIZE], ttl[32];
+    struct store_batch *batch;
+    size_t count = 2;
+
+    if (!place->store || !codec_format(facts, &fields))
+        return;
+    word[1] = key_of(place->prefix, facts->kind, name, key);
+    for (size_t i = 0; i < fields.count; i++) {
+        word[count++] = fields.name[i];
+        word[count++] = fields.value[i];
+    }
+    snprintf(ttl, sizeof(ttl), "%" PRId64, facts->ttl + stale / 1000 + (facts->ttl ? 0 : 1));
+    batch = store_batch_new(true);
+    store_batch_add(batch, "DEL", key, NULL); /* fields of another version, or another type */
+    store_batch_add_words(batch, word, count);
+    store_batch_add(batch, "EXPIRE", key, ttl, NULL);
+    store_send(place->store, batch, on_written, NULL);
+}
+
+void share_delete(const struct share_place *place, const char *domain, const struct facts *mx)
+{
+    char key[FACTS_MAX_HOSTS + 2][KEYS_SIZE];
+    const char *word[FACTS_MAX_HOSTS + 3] = {"DEL"};
+    size_t count = 0;
+    struct store_batch *batch;
+
+    if (!place->store)
+        return;
+    keys_mx(place->prefix, domain, key[count++]);
+    keys_addr(place->prefix, domain, key[count++]); /* the implicit MX */
+    for (size_t i = 0; mx && i < mx->mx.count; i++)
+        keys_addr(place->prefix, mx->mx.host[i].name, key[count++]);
+    for (size_t i = 0; i < count; i++)
+        word[i + 1] = key[i];
+    batch = store_batch_new(false);
+    store_batch_add_words(batch, word, count + 1);
+    store_send(place->store, batch, on_written, NULL);
+}

@@ -1,0 +1,35 @@
+/*
+ * Facts in Redis: one key a name (SPEC 8: mx, addr), read, written and deleted.
+ */
+#ifndef CACHE_SHARE_H
+#define CACHE_SHARE_H
+
+#include "cache/facts.h"
+#include "cache/store.h"
+
+struct share_read;
+
+/* facts is the callback's, with own = false; NULL: not there, not believable, or not reached. */
+typedef void share_done(void *arg, struct facts *facts);
+
+struct share_place {
+    struct store *store; /* NULL where there is none */
+    const struct clock *clock;
+    const char *prefix;
+    int64_t max_ttl; /* milliseconds, bounds what Redis may claim */
+};
+
+/* NULL where nothing was sent: no callback then. The callback comes once, from the loop. */
+struct share_read *share_read(const struct share_place *place, enum facts_kind kind,
+                              const char *name, share_done *done, void *arg);
+/* No callback any more. */
+void share_cancel(struct share_read *read);
+
+/* Key, value and TTL in one transaction; not waited for. stale: milliseconds beyond the facts'
+ * own life. Facts that are not to be shared (codec.h) are not written. */
+void share_write(const struct share_place *place, const struct facts *facts, const char *name,
+                 int64_t stale);
+/* A domain's ordering, and the addresses of its hosts as far as mx (may be NULL) tells them. */
+void share_delete(const struct share_place *place, const char *domain, const struct facts *mx);
+
+#endif

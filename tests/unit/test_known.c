@@ -1,0 +1,105 @@
+/*
+ * What is known about a name, aged by scripts.
+ */
+#include "cache/known.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* A script of steps, one a word. "9" the time becomes 9 s. "o9" own facts that live 9 s, "s9"
+ * shared ones; they serve 100 s more. "f" a failure, "a" age all, "b" age own. Then what is had:
+ * "O" own is fresh, "S" shared is, "k" own is kept only, "K" shared is kept only, "-" nothing; for
+ * those who want own facts "=O", "=k", "=-". "r" resting, "w" not; "e9" ends at 9 s. */
+static const struct {
+    const char *label, *steps;
+} scripts[] = {
+    {"nothing", "0 - =- w e0"},
+    {"own", "0 o10 O =O 9 O 10 k =k 109 k 110 - =- e110"},
+    {"shared", "0 s10 S =- 10 K =- 110 - e110"},
+    {"own before shared", "0 s50 o10 O =O e150"},
+    {"own expired, shared fresh", "0 s50 o10 10 S =k"},
+    {"both expired: the later one", "0 s50 o10 60 K =k"},
+    {"both expired: own where it is the later", "0 s10 o50 60 k =k"},
+    {"shared does not displace own", "0 o10 s90 O 5 s90 O =O"},
+    {"age: own stale, shared gone", "0 o10 s50 1 a k =k"},
+    {"age own only", "0 o10 s50 1 b S =k"},
+    {"age what is expired", "0 o10 20 a k e110"},
+    {"failures rest longer and longer",
+     "0 f r 1 w f r 2 r 3 w f 6 r 7 w f 14 r 15 w f 30 r 31 w f 60 r 61 w f 90 r 91 w"},
+    {"a failure is remembered beyond its rest", "0 f e31"},
+    {"a success ends them", "0 f f f o10 w f r 1 w"},
+    {"shared facts do not", "0 f f s10 r"},
+    {"age ends them", "0 f f a w f 1 w"},
+    {"failure beside kept facts", "0 o10 20 f r k =k e110"},
+};
+
+static void put(struct known *known, bool own, long life, int64_t now)
+{
+    struct facts *facts = facts_new(FACTS_MX, FACTS_OK);
+
+    facts->own = own;
+    facts->expires = 5000 + now / 1000 + life;
+    known_put(known, facts, 100000, now, 5000 + now / 1000);
+    facts_unref(facts);
+}
+
+static char had(const struct known *known, bool own_only, int64_t now)
+{
+    const struct facts *fresh = known_fresh(known, own_only, now);
+    const struct facts *kept = known_kept(known, own_only, now);
+
+    if (fresh) {
+        assert_ptr_equal(fresh, kept);
+        return fresh->own ? 'O' : 'S';
+    }
+    return !kept ? '-' : kept->own ? 'k' : 'K';
+}
+
+static void step(struct known *known, const char *word, int64_t *now)
+{
+    switch (word[0]) {
+    case 'o': put(known, true, atol(word + 1), *now); break;
+    case 's': put(known, false, atol(word + 1), *now); break;
+    case 'f': known_fail(known, FACTS_MX, *now); break;
+    case 'a': known_age(known, *now); break;
+    case 'b': known_age_own(known, *now); break;
+    case 'r': assert_true(known_is_resting(known, *now)); break;
+    case 'w': assert_false(known_is_resting(known, *now)); break;
+    case 'e': assert_int_equal(known_end(known), atol(word + 1) * 1000); break;
+    case '=': assert_int_equal(had(known, true, *now), word[1]); break;
+    case 'O':
+    case 'S':
+    case 'k':
+    case 'K':
+    case '-': assert_int_equal(had(known, false, *now), word[0]); break;
+    default: *now = atol(word) * 1000;
+    }
+}
+
+static void test_scripts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(scripts) / sizeof(scripts[0]); i++) {
+        struct known *known = known_new();
+        char steps[256], *rest = steps, *word;
+        int64_t now = 0;
+
+        print_message("  %s\n", scripts[i].label);
+        snprintf(steps, sizeof(steps), "%s", scripts[i].steps);
+        while ((word = strsep(&rest, " ")))
+            step(known, word, &now);
+        known_free(known);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_scripts)};
+
+    return cmocka_run_group_tests_name("known", tests, NULL, NULL);
+}
