@@ -1,0 +1,13 @@
+/*
+ * libFuzzer on what Redis says (cache/codec.c):
+ * clang -fsanitize=fuzzer,address,undefined with the objects of cache/ built the same way.
+ */
+#include "tests/fuzz/targets.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    target_codec(data, size);
+    return 0;
+}
