@@ -151,11 +151,13 @@ static void texts_mangle(void (*target)(const uint8_t *data, size_t size), const
     mangle(target, seed, count);
 }
 
+#define ORDERED "order=10 mx1.example.com,20 mx2.example.com\n"
+#define TIMES   "ttl=300\nfetched=1799999990\nexpires=1800000290\nchanged=0\nstate=ok\n"
+
 static void codecs(void **state)
 {
     static const char *const text[] = {
-        "order=10 a.example.com,20 "
-        "b.example.org\nttl=300\nfetched=1\nexpires=2\nchanged=0\nstate=ok\n",
+        ORDERED TIMES,
         "order=\nttl=30\nfetched=1\nexpires=1\nchanged=0\nstate=nxdomain\n",
         "a=[192.0.2.1],[192.0.2.2]\naaaa=[2001:db8::1]\nexpires=1800000290\nstate=ok\n",
         "a=\naaaa=\nexpires=1800000290\nstate=none\n",
