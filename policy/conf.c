@@ -76,7 +76,8 @@ static void replace_nuls(struct conf_reader *reader, struct conf_file *file)
     }
 }
 
-/* Everything between the file's bytes and the conf. */
+/* Everything between the file's bytes and the conf. Editors of other systems begin a file with a
+ * byte order mark, which says nothing in UTF-8. */
 static void read_text(struct conf_reader *reader, struct conf_file *file)
 {
     static const char bom[] = "\xef\xbb\xbf";
@@ -92,6 +93,7 @@ static void read_text(struct conf_reader *reader, struct conf_file *file)
     conf_memory_free(reader->scratch);
 }
 
+/* Every way out reports: a NULL without a complaint would leave an administrator helpless. */
 static struct conf *read_conf(const char *path, bool required, bool secrets,
                               struct conf_problems *problems)
 {
@@ -134,6 +136,7 @@ struct conf *conf_read_public(const char *file, bool required, struct conf_probl
     return read_conf(file, required, false, problems);
 }
 
+/* The arrays are sorted by name, so that ten thousand domains cost a question nothing. */
 static int compare_domain(const void *name, const void *domain)
 {
     return strcmp(name, ((const struct conf_domain *)domain)->name);

@@ -11,9 +11,10 @@ static void *field_of(const struct conf_key *key, void *target)
     return (char *)target + key->offset;
 }
 
+/* Goes through the key's own setter, so that a default is nothing special. */
 static void set_default(struct conf_reader *reader, const struct conf_key *key, void *target)
 {
-    const char *items[4];
+    const char *items[4]; /* as many as any default list has */
     struct conf_value value = {.key = key, .item = items};
 
     if (!key->list) {
@@ -26,6 +27,7 @@ static void set_default(struct conf_reader *reader, const struct conf_key *key, 
     key->set(reader, &value, field_of(key, target));
 }
 
+/* Cheap enough for every one of ten thousand domains: the scopes that repeat have few keys. */
 void conf_build_defaults(struct conf_reader *reader, enum conf_scope scope, void *target)
 {
     for (const struct conf_key *key = conf_keys; key->name; key++)
@@ -33,6 +35,8 @@ void conf_build_defaults(struct conf_reader *reader, enum conf_scope scope, void
             set_default(reader, key, target);
 }
 
+/* One key that was set. What has no effect yet is checked all the same, and then undone: nobody
+ * behind the configuration has to know. */
 static void set_place(struct conf_reader *reader, const struct conf_section *section,
                       const struct conf_place *place, void *target)
 {
@@ -56,6 +60,7 @@ static void set_place(struct conf_reader *reader, const struct conf_section *sec
     }
 }
 
+/* A key without a value is one that libconfuse did not get to. */
 void conf_build_section(struct conf_reader *reader, const struct conf_section *section,
                         void *target)
 {

@@ -12,6 +12,8 @@
 /* Postfix comes back after 300 s by its own clock of whole seconds, so perhaps after 299.x s. */
 #define YIELD_SAFE (INT64_C(299) * 1000)
 
+/* Only where the section sets one of the keys itself: what a domain inherits is complained of once,
+ * in the section it comes from. */
 void conf_check_guard(struct conf_reader *reader, const struct conf_section *section,
                       const struct conf_guard *guard)
 {
@@ -28,6 +30,7 @@ void conf_check_guard(struct conf_reader *reader, const struct conf_section *sec
                     "more than 299s: a sender that retries after five minutes is refused twice");
 }
 
+/* Weights of a pool's hosts stand in the pool; the other routes take what DNS says. */
 void conf_check_routing(struct conf_reader *reader, const struct conf_section *section,
                         const struct conf_routing *routing)
 {
@@ -39,6 +42,8 @@ void conf_check_routing(struct conf_reader *reader, const struct conf_section *s
                     "\"*\" is no domain that ETRN could name");
 }
 
+/* A host of weight 0 waits until all others fail; where all are such, someone meant another
+ * number. Read off the sections, because a refused weight leaves its default behind. */
 static void check_tier(struct conf_reader *reader, const struct conf_section *section)
 {
     const struct conf_section *host;
@@ -57,6 +62,7 @@ static void check_tier(struct conf_reader *reader, const struct conf_section *se
         conf_report(reader, section, "", section->line, true, "every host's weight is 0");
 }
 
+/* An empty pool could only ever answer with an error, which a pool never does. */
 void conf_check_pool(struct conf_reader *reader, const struct conf_section *section)
 {
     const struct conf_section *tier = conf_scan_first(section, CONF_TIER);
@@ -69,6 +75,7 @@ void conf_check_pool(struct conf_reader *reader, const struct conf_section *sect
         check_tier(reader, tier);
 }
 
+/* Lower and upper bounds, and durations that belong together. */
 static void check_order(struct conf_reader *reader, const struct conf_section *root)
 {
     const struct conf_section *section;
@@ -87,28 +94,25 @@ static void check_order(struct conf_reader *reader, const struct conf_section *r
     }
 }
 
+/* A socket and the key that names it. */
+struct use {
+    const struct conf_socket *socket;
+    const char *key;
+};
+
 /* Every socket of listen, to be compared with each other. */
-static size_t list_sockets(const struct conf *conf, const struct conf_socket **list,
-                           const char **keys)
+static size_t list_uses(const struct conf *conf, struct use *out)
 {
     size_t count = 0;
 
-    for (size_t i = 0; i < conf->listen.policy.count; i++, count++) {
-        list[count] = &conf->listen.policy.item[i];
-        keys[count] = "policy";
-    }
-    for (size_t i = 0; i < conf->listen.socketmap.count; i++, count++) {
-        list[count] = &conf->listen.socketmap.item[i];
-        keys[count] = "socketmap";
-    }
-    list[count] = &conf->listen.milter;
-    keys[count++] = "milter";
-    list[count] = &conf->listen.control;
-    keys[count++] = "control";
-    if (conf->listen.http) {
-        list[count] = conf->listen.http;
-        keys[count++] = "http";
-    }
+    for (size_t i = 0; i < conf->listen.policy.count; i++)
+        out[count++] = (struct use){&conf->listen.policy.item[i], "policy"};
+    for (size_t i = 0; i < conf->listen.socketmap.count; i++)
+        out[count++] = (struct use){&conf->listen.socketmap.item[i], "socketmap"};
+    out[count++] = (struct use){&conf->listen.milter, "milter"};
+    out[count++] = (struct use){&conf->listen.control, "control"};
+    if (conf->listen.http)
+        out[count++] = (struct use){conf->listen.http, "http"};
     return count;
 }
 
@@ -119,23 +123,27 @@ static bool is_same_socket(const struct conf_socket *a, const struct conf_socket
     return a->port == b->port && net_addr_equal(&a->addr, &b->addr);
 }
 
+/* One socket cannot speak two protocols, nor be bound twice. Of the two keys the one that was set
+ * is to blame: the other may be a default. */
 static void check_sockets(struct conf_reader *reader, const struct conf_section *section)
 {
     const struct conf *conf = reader->conf;
-    size_t most = conf->listen.policy.count + conf->listen.socketmap.count + 3, count;
-    const struct conf_socket **list = conf_memory_get(reader->scratch, most * sizeof *list);
-    const char **keys = conf_memory_get(reader->scratch, most * sizeof *keys);
+    size_t most = conf->listen.policy.count + conf->listen.socketmap.count + 3;
+    struct use *uses = conf_memory_get(reader->scratch, most * sizeof *uses);
+    size_t count = list_uses(conf, uses);
 
-    count = list_sockets(conf, list, keys);
     for (size_t i = 1; i < count; i++)
         for (size_t j = 0; j < i; j++)
-            if (is_same_socket(list[i], list[j])) {
-                const char *key = conf_scan_is_set(section, keys[i]) ? keys[i] : keys[j];
-                conf_report(reader, section, key, conf_scan_line(section, key), true,
-                            "\"%s\" is there twice (%s and %s)", list[i]->text, keys[j], keys[i]);
+            if (is_same_socket(uses[i].socket, uses[j].socket)) {
+                const struct use *set =
+                    conf_scan_is_set(section, uses[i].key) ? &uses[i] : &uses[j];
+                conf_report(reader, section, set->key, conf_scan_line(section, set->key), true,
+                            "\"%s\" is there twice (%s and %s)", set->socket->text, uses[j].key,
+                            uses[i].key);
             }
 }
 
+/* A warning: the file may be checked on another host than the one it is for. */
 static void check_group(struct conf_reader *reader, const struct conf_section *section)
 {
     const char *name = reader->conf->listen.group;
@@ -155,6 +163,7 @@ static void check_cache(struct conf_reader *reader, const struct conf_section *s
                     false, "is of no use without redis");
 }
 
+/* The first match wins, so nothing after "*" has a chance. */
 static void check_matches(struct conf_reader *reader, const struct conf_section *root)
 {
     const struct conf_section *section, *all = NULL;
@@ -168,6 +177,7 @@ static void check_matches(struct conf_reader *reader, const struct conf_section 
     }
 }
 
+/* What involves sections of which there is one. */
 void conf_check_whole(struct conf_reader *reader, const struct conf_section *root)
 {
     const struct conf_section *section;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The guard begins as a copy of the top one, whose lists it shares until it sets its own. */
 static void build_domain(struct conf_reader *reader, const struct conf_section *section,
                          const struct conf_guard_draft *top, struct conf_domain *domain)
 {
@@ -48,6 +49,7 @@ static int compare_domains(const void *a, const void *b)
     return strcmp(((const struct conf_domain *)a)->name, ((const struct conf_domain *)b)->name);
 }
 
+/* Sorted by name in the end, for conf_find_domain. */
 void conf_build_domains(struct conf_reader *reader, const struct conf_section *root,
                         const struct conf_guard_draft *top)
 {
@@ -90,6 +92,7 @@ static bool copy_pattern(const char *text, char *out)
            strspn(out, "abcdefghijklmnopqrstuvwxyz0123456789-_.*") == length;
 }
 
+/* In the order of the file: the first that fits wins. */
 void conf_build_matches(struct conf_reader *reader, const struct conf_section *root)
 {
     struct conf *conf = reader->conf;

@@ -34,6 +34,7 @@ static const char *read_all(int file, size_t size, struct conf_file *out)
     return NULL;
 }
 
+/* The mode comes from the descriptor, so that it is that of what was read. */
 const char *conf_file_read(const char *path, struct conf_file *out)
 {
     /* Without O_NONBLOCK a FIFO would hang a reload. */

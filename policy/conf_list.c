@@ -49,6 +49,7 @@ bool conf_set_allow(struct conf_reader *reader, const struct conf_value *value, 
     return good;
 }
 
+/* An upper bound of the entries. */
 static size_t count_lines(const char *text)
 {
     size_t count = 1;
@@ -60,6 +61,7 @@ static size_t count_lines(const char *text)
     return count;
 }
 
+/* Mistakes are named by the file's own lines. */
 bool conf_set_allow_file(struct conf_reader *reader, const struct conf_value *value, void *field)
 {
     const char *path = value->item[0], *trouble;
@@ -144,6 +146,7 @@ static bool parse_weight(const char *text, struct conf_weight *out)
     return true;
 }
 
+/* Two weights for one host would leave it to their order. */
 static bool has_weight(const struct conf_routing *routing, const char *name)
 {
     for (size_t i = 0; i < routing->weight_count; i++)

@@ -13,6 +13,7 @@
 
 enum { DNS_PORT = 53, SMTP_PORT = 25 };
 
+/* Wider networks would make neighbours of half the world. */
 bool conf_set_evidence_net(struct conf_reader *reader, const struct conf_value *value, void *field)
 {
     struct conf_guard *guard = field;
@@ -53,6 +54,7 @@ bool conf_set_nets(struct conf_reader *reader, const struct conf_value *value, v
     return good;
 }
 
+/* Names and addresses in one list, kept apart. */
 bool conf_set_own(struct conf_reader *reader, const struct conf_value *value, void *field)
 {
     struct conf *conf = field;
@@ -94,6 +96,7 @@ static bool parse_listener(const char *text, struct conf_listener *out)
            net_addr_scope(&out->public) != NET_UNUSABLE;
 }
 
+/* One local side can have one public side only. */
 static bool has_listener(const struct conf *conf, const struct conf_listener *one)
 {
     for (size_t i = 0; i < conf->listener_count; i++)
@@ -195,6 +198,7 @@ bool conf_set_http(struct conf_reader *reader, const struct conf_value *value, v
     return take_socket(reader, value, 0, *socket);
 }
 
+/* An address, because a name would have to be looked up at the very moment of recovery. */
 bool conf_set_flush(struct conf_reader *reader, const struct conf_value *value, void *field)
 {
     struct conf_socket socket = {0}, **kept = field;
@@ -251,6 +255,7 @@ bool conf_set_source(struct conf_reader *reader, const struct conf_value *value,
     return false;
 }
 
+/* All parts at once, so that going back to the default clears them all. */
 bool conf_set_redis(struct conf_reader *reader, const struct conf_value *value, void *field)
 {
     struct conf *conf = field;

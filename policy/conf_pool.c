@@ -11,6 +11,8 @@
 
 enum { SMTP_PORT = 25, ORDER_MAX = 65535 };
 
+/* The title names the host. Returns its canonical name with port, "" for none, so that
+ * "gw.example.net" and "GW.example.net:25" are found to be one. */
 static const char *build_host(struct conf_reader *reader, const struct conf_section *section,
                               struct conf_pool_host *host)
 {
@@ -32,6 +34,7 @@ static const char *build_host(struct conf_reader *reader, const struct conf_sect
     return conf_keep_text(reader, text);
 }
 
+/* names takes the tier's hosts: one host has one place in a pool, whatever its tier. */
 static void build_tier(struct conf_reader *reader, const struct conf_section *parent,
                        struct conf_tier *tier, struct conf_named **names)
 {
@@ -92,6 +95,7 @@ static int compare_pools(const void *a, const void *b)
     return strcmp(((const struct conf_pool *)a)->name, ((const struct conf_pool *)b)->name);
 }
 
+/* Sorted by name in the end, for conf_find_pool. */
 void conf_build_pools(struct conf_reader *reader, const struct conf_section *root)
 {
     struct conf *conf = reader->conf;

@@ -41,6 +41,7 @@ static const char *parse_unix(const char *path, struct conf_redis_url *out)
                                                                       : "the path is too long";
 }
 
+/* "user@" where there is one; *rest moves past it. A password would end up in logs. */
 static const char *parse_user(const char **rest, struct conf_redis_url *out)
 {
     const char *at = strrchr(*rest, '@');
@@ -78,6 +79,7 @@ static const char *parse_tcp(const char *rest, struct conf_redis_url *out)
     return NULL;
 }
 
+/* Checks the hosts one by one and keeps the whole text. */
 static const char *parse_sentinel(const char *rest, struct conf_redis_url *out)
 {
     const char *slash = strchr(rest, '/');

@@ -32,11 +32,13 @@ struct scanner {
     bool bad; /* a string that libconfuse must not see */
 };
 
+/* What belongs to no key. */
 static void scan_report(struct scanner *s, unsigned line, const char *text)
 {
     conf_report(s->reader, s->scan->root, "", line, true, "%s", text);
 }
 
+/* The unquoted characters of libconfuse's lexer. */
 static bool is_word(char c)
 {
     return c != '\0' && !strchr(" #\"'\t\n\r={}()+,*", c);
@@ -122,6 +124,7 @@ static void scan_string(struct scanner *s)
     s->scan->broken = true;
 }
 
+/* "${" is no word to libconfuse but a variable's name up to the next brace. */
 static void scan_word(struct scanner *s)
 {
     while (s->at < s->end && is_word(*s->at))
@@ -154,6 +157,8 @@ static void skip_blanks(struct scanner *s)
     }
 }
 
+/* Takes the next token, or the one pushed back, without copying it: each token is copied exactly
+ * once, muted or not, because that is what counts the lines inside of strings. */
 static enum token next_token(struct scanner *s)
 {
     if (s->pushed) {
@@ -210,6 +215,7 @@ static enum token take_token(struct scanner *s)
     return s->token;
 }
 
+/* Without its quotes; escapes stay, as no name or title has any. */
 static const char *token_text(struct scanner *s)
 {
     bool quoted = *s->start == '"' || *s->start == '\'';
@@ -217,6 +223,7 @@ static const char *token_text(struct scanner *s)
     return conf_memory_copy(s->reader->scratch, s->start + quoted, s->length - (quoted ? 2 : 0));
 }
 
+/* Keeps the first place only: what follows it is a consequence. */
 static void lose(struct scanner *s, const struct conf_section *section, const char *key)
 {
     if (s->scan->lost_line == 0) {
@@ -240,6 +247,7 @@ static void skip_braces(struct scanner *s, char open, char close)
         depth += is_mark(s, open) - is_mark(s, close);
 }
 
+/* Tells a forgotten value ("foo" before "mode = ...") from a title. */
 static bool is_known(struct scanner *s, const struct conf_section *section)
 {
     const char *name = token_text(s);
@@ -340,6 +348,7 @@ static void scan_value(struct scanner *s, struct conf_section *section, struct c
         lose(s, section, name);
 }
 
+/* A known key: notes its place, and whether the section had it already. */
 static void scan_key(struct scanner *s, struct conf_section *section, const struct conf_key *key)
 {
     struct conf_place *place = conf_memory_get(s->reader->scratch, sizeof *place);
@@ -358,6 +367,7 @@ static void scan_key(struct scanner *s, struct conf_section *section, const stru
     scan_value(s, section, place);
 }
 
+/* Appends to the parent's children, so that their order is the file's. */
 static struct conf_section *add_section(struct scanner *s, struct conf_section *parent,
                                         const struct conf_nesting *nesting)
 {
@@ -388,6 +398,7 @@ static void check_repeated(struct scanner *s, const struct conf_section *section
 
 static void scan_items(struct scanner *s, struct conf_section *section);
 
+/* A title is taken out of the copy: libconfuse would look through all earlier ones for it. */
 static void scan_section(struct scanner *s, struct conf_section *parent,
                          const struct conf_nesting *nesting)
 {

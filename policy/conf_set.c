@@ -21,6 +21,7 @@ bool conf_set_bool(struct conf_reader *reader, const struct conf_value *value, v
     return false;
 }
 
+/* The key's bounds are part of the message: nobody should have to look them up. */
 bool conf_set_time(struct conf_reader *reader, const struct conf_value *value, void *field)
 {
     int64_t duration, low = value->key->low, high = value->key->high;
@@ -42,6 +43,7 @@ bool conf_set_time(struct conf_reader *reader, const struct conf_value *value, v
     return true;
 }
 
+/* Within the key's bounds, or reported. */
 static bool take_number(struct conf_reader *reader, const struct conf_value *value, int64_t *out)
 {
     if (conf_value_number(value->item[0], out) && *out >= value->key->low &&
@@ -81,6 +83,7 @@ bool conf_set_word(struct conf_reader *reader, const struct conf_value *value, v
     return false;
 }
 
+/* Goes into one line of an SMTP reply. */
 bool conf_set_line(struct conf_reader *reader, const struct conf_value *value, void *field)
 {
     size_t length = strlen(value->item[0]);
@@ -98,6 +101,7 @@ bool conf_set_line(struct conf_reader *reader, const struct conf_value *value, v
     return true;
 }
 
+/* Empty only where the key's lower bound is 0. */
 bool conf_set_token(struct conf_reader *reader, const struct conf_value *value, void *field)
 {
     const char *text = value->item[0];
@@ -112,6 +116,7 @@ bool conf_set_token(struct conf_reader *reader, const struct conf_value *value, 
     return true;
 }
 
+/* A host name in its canonical form, or nothing. */
 bool conf_set_name(struct conf_reader *reader, const struct conf_value *value, void *field)
 {
     char *name = field;
@@ -139,6 +144,7 @@ bool conf_set_mode(struct conf_reader *reader, const struct conf_value *value, v
     return true;
 }
 
+/* Any of several characters, none of which may be special in an address. */
 bool conf_set_delimiter(struct conf_reader *reader, const struct conf_value *value, void *field)
 {
     const char *text = value->item[0];
@@ -179,6 +185,7 @@ static bool is_absolute(struct conf_reader *reader, const struct conf_value *val
     return false;
 }
 
+/* Only noted: its domains need the guard section, which may come later. */
 bool conf_set_domains_file(struct conf_reader *reader, const struct conf_value *value, void *field)
 {
     (void)field;
@@ -225,6 +232,7 @@ bool conf_set_password_file(struct conf_reader *reader, const struct conf_value 
     return secret;
 }
 
+/* Too short a secret could be guessed from the MACs it makes. */
 bool conf_set_secret_file(struct conf_reader *reader, const struct conf_value *value, void *field)
 {
     const char *secret = read_secret(reader, value);

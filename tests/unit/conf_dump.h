@@ -44,7 +44,8 @@ static inline void dump_guard(FILE *out, const struct conf_guard *guard)
     fprintf(out, "mode=%s\ntext=%s\nrequire_observed=%d\n", conf_mode_name(guard->mode),
             guard->text, guard->require_observed);
     fprintf(out, "evidence_ttl=%" PRId64 "\nevidence_net=%u,%u\nmin_stage=%u\n",
-            guard->evidence_ttl, guard->evidence_net4, guard->evidence_net6, guard->min_stage);
+            guard->evidence_ttl, guard->evidence_net4, guard->evidence_net6,
+            (unsigned)guard->min_stage);
     fprintf(out, "yield_after=%" PRId64 "\nlearn=%" PRId64 "\nhold_down=%" PRId64 "\n",
             guard->yield_after, guard->learn, guard->hold_down);
     fprintf(out, "grace=%" PRId64 "\nbreaker=%u,%u,%" PRId64 "\n", guard->grace,
@@ -53,12 +54,13 @@ static inline void dump_guard(FILE *out, const struct conf_guard *guard)
     dump_texts(out, "allow.names", &guard->allow.names);
     dump_texts(out, "allow_senders", &guard->allow_senders);
     dump_texts(out, "allow_recipients", &guard->allow_recipients);
-    fprintf(out, "off_mx=%u\ntrap=%s\n", guard->off_mx, guard->trap);
+    fprintf(out, "off_mx=%u\ntrap=%s\n", (unsigned)guard->off_mx, guard->trap);
 }
 
 static inline void dump_routing(FILE *out, const struct conf_routing *routing)
 {
-    fprintf(out, "route=%u,%s\n", routing->route, routing->pool ? routing->pool->name : "-");
+    fprintf(out, "route=%u,%s\n", (unsigned)routing->route,
+            routing->pool ? routing->pool->name : "-");
     for (size_t i = 0; i < routing->weight_count; i++)
         fprintf(out, "weight %s=%u\n", routing->weight[i].name, routing->weight[i].weight);
 }
@@ -67,7 +69,7 @@ static inline void dump_pool(FILE *out, const struct conf_pool *pool)
 {
 
     fprintf(out, "pool %s transport=%s stick=%u spill=%u\n", pool->name, pool->transport,
-            pool->stick, pool->spill);
+            (unsigned)pool->stick, (unsigned)pool->spill);
     for (size_t i = 0; i < pool->tier_count; i++) {
         const struct conf_tier *tier = &pool->tier[i];
         for (size_t j = 0; j < tier->host_count; j++)
@@ -98,7 +100,7 @@ static inline void dump_top(FILE *out, const struct conf *conf)
     dump_socket(out, "listen.control", &conf->listen.control);
     dump_socket(out, "listen.http", conf->listen.http);
     fprintf(out, "listen.mode=%04o\nlisten.group=%s\n", conf->listen.mode, conf->listen.group);
-    fprintf(out, "log=%u,%u\n", conf->log.target, conf->log.level);
+    fprintf(out, "log=%u,%u\n", (unsigned)conf->log.target, (unsigned)conf->log.level);
 }
 
 static inline void dump_services(FILE *out, const struct conf *conf)
@@ -108,14 +110,15 @@ static inline void dump_services(FILE *out, const struct conf *conf)
     fprintf(out, "dns.servers=%s\ndns.timeout=%" PRId64 "\n", conf->dns.servers, conf->dns.timeout);
     fprintf(out, "dns.ttl=%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 "\n", conf->dns.min_ttl,
             conf->dns.max_ttl, conf->dns.negative_ttl, conf->dns.stale);
-    fprintf(out, "cache.redis=%u,%s,%s,%s,%u,%u,%s,%s\n", conf->cache.kind, conf->cache.redis,
-            conf->cache.path, conf->cache.host, conf->cache.port, conf->cache.database,
-            conf->cache.user, conf->cache.sentinel);
+    fprintf(out, "cache.redis=%u,%s,%s,%s,%u,%u,%s,%s\n", (unsigned)conf->cache.kind,
+            conf->cache.redis, conf->cache.path, conf->cache.host, conf->cache.port,
+            conf->cache.database, conf->cache.user, conf->cache.sentinel);
     fprintf(out, "cache.password=%s\ncache.prefix=%s\n", conf->cache.password, conf->cache.prefix);
     fprintf(out, "cache.timeout=%" PRId64 "\ncache.entries=%zu\ncache.secret_size=%zu\n",
             conf->cache.timeout, conf->cache.entries, conf->cache.secret_size);
     fprintf(out, "health=%" PRId64 ",%" PRId64 ",%u,%u,%u\n", conf->health.interval,
-            conf->health.timeout, conf->health.fall, conf->health.rise, conf->health.depth);
+            conf->health.timeout, conf->health.fall, conf->health.rise,
+            (unsigned)conf->health.depth);
     fprintf(out, "health.slow_start=%" PRId64 "\nhealth.source=%s\n", conf->health.slow_start,
             net_addr_format(&conf->health.source, text));
 }

@@ -608,8 +608,10 @@ static void test_shipped_examples(void **state)
     uncomment(text);
     conf = conf_read(put_text("main.conf", text), true, &problems);
     list_problems(&problems, "", got);
-    if (!conf || problems.count != 2)
+    if (!conf || problems.count != 2) {
         fail_msg("%s", got);
+        return;
+    }
     assert_int_equal(conf->domain_count, 3);
     assert_int_equal(conf->pool_count, 1);
     for (const struct conf_key *key = conf_keys; key->name; key++)
