@@ -1,0 +1,30 @@
+/*
+ * What the daemon knows, as the JSON of control.h. Each function makes a new object that the
+ * caller owns, NULL when out of memory; nothing is asked of anybody and nothing changed.
+ */
+#ifndef POLICY_SHOW_H
+#define POLICY_SHOW_H
+
+#include <stdint.h>
+
+struct conf;
+struct engine_explained;
+struct engine_routed_view;
+struct json_t;
+struct order;
+struct override;
+struct stats;
+struct store;
+struct watch;
+
+struct json_t *show_explain(const struct engine_explained *explained);
+struct json_t *show_route(const struct engine_routed_view *view, const struct watch *watch);
+/* now: Unix seconds. */
+struct json_t *show_mx(const char *domain, const struct order *order, int64_t now);
+struct json_t *show_hosts(const struct conf *conf, const struct watch *watch,
+                          struct override *override);
+/* store is NULL where there is no Redis; since: Unix seconds of the start. */
+struct json_t *show_stats(const char *node, int64_t since, const struct stats *stats,
+                          const struct store *store);
+
+#endif

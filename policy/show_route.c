@@ -1,0 +1,93 @@
+/*
+ * One answer of the map, and why: every host that was thought of, in its tier, with what counted.
+ */
+#include "policy/show.h"
+
+#include "policy/engine.h"
+#include "policy/health.h"
+#include "policy/route.h"
+#include "policy/tier.h"
+#include "policy/watch.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+static const char *route_name(const struct route_plan *plan, char *out, size_t size)
+{
+    switch (plan->route) {
+    case CONF_ROUTE_OFF: return "off";
+    case CONF_ROUTE_MX: return "mx";
+    case CONF_ROUTE_SRV: return "srv";
+    case CONF_ROUTE_PRIMARY: return "primary";
+    case CONF_ROUTE_POOL: break;
+    }
+    snprintf(out, size, "pool %s", plan->routing->pool->name);
+    return out;
+}
+
+static const char *resolve_name(enum tier_resolve resolve)
+{
+    switch (resolve) {
+    case TIER_RESOLVES: return "yes";
+    case TIER_MAY_RESOLVE: return "unknown";
+    case TIER_ABSENT: break;
+    }
+    return "no";
+}
+
+static const char *override_name(enum tier_override override)
+{
+    switch (override) {
+    case TIER_NORMAL: break;
+    case TIER_DRAINED: return "drain";
+    case TIER_DOWN: return "down";
+    case TIER_READY: return "ready";
+    }
+    return "";
+}
+
+/* Its place in the answer, from 1; 0 where it is not named. */
+static int place_of(const struct tier_pick *pick, size_t host)
+{
+    for (size_t i = 0; i < pick->count; i++)
+        if (pick->index[i] == host)
+            return (int)i + 1;
+    return 0;
+}
+
+static json_t *show_host(const struct engine_routed_view *view, size_t i, const struct watch *watch)
+{
+    const struct tier_host *host = &view->facts->host[i];
+    const struct tier_pick *pick = &view->choice->pick;
+    uint64_t score = pick->score[i];
+    int place = place_of(pick, i);
+
+    return json_pack(
+        "{s:i, s:s, s:i, s:i, s:f, s:s, s:s, s:s, s:o, s:o, s:s}", "tier", (int)host->tier, "host",
+        host->name, "port", (int)host->port, "weight", (int)host->weight, "effective",
+        (double)host->weight * host->ramp / TIER_FULL_WEIGHT, "health",
+        health_state_name(watch_get_host(watch, host->name, host->port).state), "override",
+        override_name(host->override), "resolves", resolve_name(host->resolve), "score",
+        score > INT64_MAX ? json_null() : json_integer((json_int_t)score), "place",
+        place ? json_integer(place) : json_null(), "note", tier_note_name(pick->note[i]));
+}
+
+json_t *show_route(const struct engine_routed_view *view, const struct watch *watch)
+{
+    const struct route_plan *plan = &view->facts->plan;
+    json_t *hosts = json_array(), *left_out = json_array();
+    char name[300];
+
+    for (size_t i = 0; i < view->facts->host_count; i++) {
+        json_array_append_new(hosts, show_host(view, i, watch));
+        if (!place_of(&view->choice->pick, i))
+            json_array_append_new(left_out,
+                                  json_pack("{s:s, s:s}", "host", view->facts->host[i].name, "why",
+                                            tier_note_name(view->choice->pick.note[i])));
+    }
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "status", "ok", "answer",
+                     view->reply, "route", route_name(plan, name, sizeof name), "section",
+                     plan->section ? plan->section->name : "", "key", view->choice->key, "why",
+                     view->choice->why ? view->choice->why : "", "health_ignored",
+                     (int)view->choice->pick.health_ignored, "hosts", hosts, "left_out", left_out);
+}

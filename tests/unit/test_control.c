@@ -1,0 +1,875 @@
+/*
+ * policy/control.c, control_change.c and show_*.c: requests on a real socket, answered from a world
+ * of fakes. The table wants parts of the reply, as they stand in its JSON.
+ */
+#include "policy/control.h"
+
+#include "cache/fetch.h"
+#include "policy/conversation.h"
+#include "policy/engine.h"
+#include "policy/order.h"
+#include "policy/override.h"
+#include "policy/show.h"
+#include "policy/stats.h"
+#include "policy/watch.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+
+#include "talk.h"
+
+#include <sys/stat.h>
+
+enum { NOW = 1800000000 };
+
+static const struct facts_host mx1 = {10, (char *)"mx1.example.com"};
+static const struct facts_host mx2 = {20, (char *)"mx2.example.com"};
+
+struct engine_question {
+    enum { ASK_EXPLAIN, ASK_ROUTE, ASK_ORDER } kind;
+    void *done, *arg;
+    struct question question;
+};
+
+static struct {
+    struct event_base *base;
+    unsigned cancelled, purged;
+    bool full, hold, redis_lost, put_later;
+    struct engine_question *held;
+    struct override_value value;
+    char put_host[NAME_SIZE];
+    uint16_t put_port;
+    override_done *put_done;
+    void *put_arg;
+} fake;
+
+static struct conf_pool_host pool_hosts[2] = {
+    {.name = "gw1.example.net", .port = 25, .weight = 60},
+    {.name = "gw2.example.net", .port = 2525, .weight = 40},
+};
+static struct conf_tier pool_tier = {.order = 10, .host_count = 2, .host = pool_hosts};
+static struct conf_pool pool = {
+    .name = (char *)"gateways", .transport = (char *)"smtp", .tier_count = 1, .tier = &pool_tier};
+static struct conf_domain domain = {
+    .name = "example.com",
+    .guard = {.mode = CONF_MODE_DEFER, .text = (char *)"Please deliver to the preferred MX first"},
+    .routing = {.route = CONF_ROUTE_POOL, .pool = &pool}};
+static struct conf conf = {
+    .node = "mx2.example.com",
+    .file = (char *)"/etc/mxwarden/mxwarden.conf",
+    .guard = {.mode = CONF_MODE_DETECT, .text = (char *)""},
+    .domain_count = 1,
+    .domain = &domain,
+    .pool_count = 1,
+    .pool = &pool,
+};
+
+static void make_order(struct order *order, struct facts *facts)
+{
+    memset(order, 0, sizeof *order);
+    memset(facts, 0, sizeof *facts);
+    facts->kind = FACTS_MX;
+    facts->own = true;
+    facts->ttl = 300;
+    facts->fetched = NOW - 10;
+    facts->expires = NOW + 290;
+    order->state = FACTS_OK;
+    order->own = true;
+    order->mx = facts;
+    order->count = 2;
+    order->host[0].host = mx1;
+    order->host[1].host = mx2;
+    order->host[1].resolve = ORDER_ABSENT;
+}
+
+static void answer_explain(struct engine_question *question)
+{
+    struct guard_facts facts = {
+        .question = &question->question, .conf = &conf, .guard = &domain.guard, .now = NOW};
+    struct engine_explained explained = {
+        .facts = &facts,
+        .verdict = {.reason = GUARD_BYPASS, .row = 13, .mx = &mx2, .better = &mx1},
+        .action = "DEFER_IF_PERMIT 4.7.1 Please deliver to the preferred MX first",
+        .domain = "example.com"};
+
+    ((engine_explained_done *)question->done)(question->arg, &explained);
+}
+
+static void answer_route(struct engine_question *question)
+{
+    static struct route_facts facts;
+    static struct route_choice choice;
+    struct engine_routed_view view = {.facts = &facts, .choice = &choice};
+
+    memset(&facts, 0, sizeof facts);
+    memset(&choice, 0, sizeof choice);
+    facts.plan = (struct route_plan){CONF_ROUTE_POOL, &domain, &domain.routing};
+    facts.host_count = 2;
+    facts.host[0] = (struct tier_host){
+        .name = "gw1.example.net", .port = 25, .tier = 10, .weight = 60, .ramp = 500};
+    facts.host[1] = (struct tier_host){.name = "gw2.example.net",
+                                       .port = 2525,
+                                       .tier = 10,
+                                       .weight = 40,
+                                       .ramp = 1000,
+                                       .override = TIER_DRAINED};
+    choice.outcome = ROUTE_HOSTS;
+    choice.why = "by weight";
+    choice.transport = "smtp";
+    strcpy(choice.key, "u@example.com");
+    choice.pick.count = 1;
+    choice.pick.score[0] = 12345;
+    choice.pick.score[1] = UINT64_MAX;
+    choice.pick.note[1] = TIER_LEFT_DRAINED;
+    view.reply = "OK smtp:[gw1.example.net]:25";
+    ((engine_route_view_done *)question->done)(question->arg, &view);
+}
+
+static void on_due(evutil_socket_t fd, short what, void *arg)
+{
+    struct engine_question *question = arg;
+    struct order order;
+    struct facts facts;
+
+    (void)fd;
+    (void)what;
+    switch (question->kind) {
+    case ASK_EXPLAIN: answer_explain(question); break;
+    case ASK_ROUTE: answer_route(question); break;
+    case ASK_ORDER:
+        make_order(&order, &facts);
+        ((engine_order_done *)question->done)(question->arg, &order);
+        break;
+    }
+    free(question);
+}
+
+static struct engine_question *ask(int kind, void *done, void *arg, const struct question *asked)
+{
+    struct engine_question *question;
+    struct timeval now = {0};
+
+    if (fake.full)
+        return NULL;
+    question = calloc(1, sizeof *question);
+    assert_non_null(question);
+    question->kind = kind;
+    question->done = done;
+    question->arg = arg;
+    if (asked)
+        question->question = *asked;
+    if (fake.hold)
+        fake.held = question;
+    else
+        event_base_once(fake.base, -1, EV_TIMEOUT, on_due, question, &now);
+    return question;
+}
+
+struct engine_question *engine_explain(struct engine *engine, const struct question *question,
+                                       engine_explained_done *done, void *arg)
+{
+    (void)engine;
+    assert_int_equal(question->stage, QUESTION_RCPT);
+    assert_true(question->has_recipient);
+    return ask(ASK_EXPLAIN, (void *)done, arg, question);
+}
+
+struct engine_question *engine_show_route(struct engine *engine, const char *address,
+                                          engine_route_view_done *done, void *arg)
+{
+    (void)engine;
+    (void)address;
+    return ask(ASK_ROUTE, (void *)done, arg, NULL);
+}
+
+struct engine_question *engine_show_order(struct engine *engine, const char *name, int64_t budget,
+                                          engine_order_done *done, void *arg)
+{
+    (void)engine;
+    assert_string_equal(name, "example.com");
+    assert_true(budget > 0);
+    return ask(ASK_ORDER, (void *)done, arg, NULL);
+}
+
+void engine_cancel(struct engine_question *question)
+{
+    assert_ptr_equal(question, fake.held);
+    fake.cancelled++;
+    fake.held = NULL;
+    free(question);
+}
+
+static const struct watch_view views[] = {
+    {.host = "gw1.example.net",
+     .port = 25,
+     .addr = {NET_IPV4, {192, 0, 2, 31}},
+     .purposes = WATCH_ROUTE,
+     .health = {.state = HEALTH_UP, .streak = 7, .since = NOW - 100, .at = NOW - 2, .ms = 4},
+     .missing = WATCH_MISSING_NODE,
+     .detail = "220 gw1.example.net ESMTP"},
+    {.host = "mx1.example.com",
+     .port = 25,
+     .addr = {NET_IPV4, {192, 0, 2, 10}},
+     .purposes = WATCH_GUARD,
+     .health = {.state = HEALTH_DOWN, .streak = 3},
+     .observed = false},
+};
+
+void watch_each(const struct watch *watch, watch_visit *visit, void *arg)
+{
+    (void)watch;
+    for (size_t i = 0; i < 2; i++)
+        visit(arg, &views[i]);
+}
+
+struct watch_host_view watch_get_host(const struct watch *watch, const char *host, uint16_t port)
+{
+    struct watch_host_view view = {0};
+
+    (void)watch;
+    for (size_t i = 0; i < 2; i++)
+        if (strcmp(views[i].host, host) == 0 && views[i].port == port) {
+            view.targets++;
+            view.state = views[i].health.state;
+        }
+    return view;
+}
+
+const char *watch_missing_name(enum watch_missing missing)
+{
+    return missing == WATCH_MISSING_NODE ? "node" : missing == WATCH_MISSING_YET ? "yet" : "";
+}
+
+struct override_value override_get(struct override *override, const char *host, uint16_t port)
+{
+    (void) override;
+    (void)port;
+    if (strcmp(host, "gw1.example.net") == 0)
+        return fake.value;
+    return (struct override_value){0};
+}
+
+void override_put(struct override *override, const char *host, uint16_t port,
+                  struct override_value value, override_done *done, void *arg)
+{
+    (void) override;
+    strcpy(fake.put_host, host);
+    fake.put_port = port;
+    fake.value = value;
+    fake.put_done = done;
+    fake.put_arg = arg;
+    if (!fake.put_later)
+        done(arg, !fake.redis_lost);
+}
+
+const char *override_state_name(enum override_state state)
+{
+    static const char *const names[] = {"", "drain", "down", "ready"};
+
+    return names[state];
+}
+
+void stats_each(const struct stats *stats, stats_visit *visit, void *arg)
+{
+    (void)stats;
+    visit(arg, "guard_seen", 3);
+    visit(arg, "mx_hits", 42);
+}
+
+bool store_is_up(const struct store *store)
+{
+    (void)store;
+    return false;
+}
+
+const char *store_run_id(const struct store *store)
+{
+    (void)store;
+    return "";
+}
+
+int64_t store_evicted(const struct store *store)
+{
+    (void)store;
+    return 0;
+}
+
+const struct facts *fetch_peek_stale(struct fetch *fetch, enum facts_kind kind, const char *name,
+                                     enum fetch_trust trust)
+{
+    struct facts *facts;
+
+    (void)fetch;
+    (void)trust;
+    assert_int_equal(kind, FACTS_MX);
+    if (strcmp(name, "example.com") != 0)
+        return NULL;
+    facts = facts_new(FACTS_MX, FACTS_OK);
+    facts_add_host(facts, 20, "mx2.example.com");
+    facts_seal(facts);
+    return facts;
+}
+
+void fetch_purge(struct fetch *fetch, const char *name)
+{
+    (void)fetch;
+    assert_string_equal(name, "example.com");
+    fake.purged++;
+}
+
+static struct clock fake_clock;
+static struct conversation conversation = {.conf = &conf, .clock = &fake_clock, .started = NOW};
+
+static int setup(void **state)
+{
+    static struct talk talk;
+    struct listen_handler handler;
+
+    memset(&fake, 0, sizeof fake);
+    clock_set_unix(&fake_clock, (int64_t)NOW * 1000);
+    control_handler(&handler, &conversation);
+    talk_open(&talk, &handler);
+    fake.base = talk.base;
+    *state = &talk;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    talk_close(*state);
+    return 0;
+}
+
+/* One request on a connection of its own; the reply, one line, then the end. */
+static const char *ask_control(struct talk *talk, const char *request, size_t step)
+{
+    static char got[65536];
+    size_t length = strlen(request), count;
+    int fd = talk_connect(talk);
+    bool ended;
+
+    for (size_t at = 0; at < length; at += step)
+        talk_send(talk, fd, request + at, length - at < step ? length - at : step);
+    count = talk_receive(talk, fd, got, sizeof got - 1, &ended);
+    assert_true(ended);
+    if (count > 0) {
+        assert_ptr_equal(strchr(got, '\n'), got + count - 1);
+        got[count - 1] = '\0';
+    }
+    close(fd);
+    return got;
+}
+
+#define EXPLAIN "{\"command\":\"explain\",\"client\":\"198.51.100.7\","
+#define MX2     "\"listener\":\"192.0.2.20\","
+
+static const struct {
+    const char *label, *request, *wanted[8];
+} requests[] = {
+    {"ping",
+     "{\"command\":\"ping\"}\n",
+     {"\"status\":\"ok\"", "\"node\":\"mx2.example.com\"", "\"mode\":\"detect\"",
+      "\"config\":\"/etc/mxwarden/mxwarden.conf\"", "\"started\":1800000000"}},
+    {"CRLF", "{\"command\":\"ping\"}\r\n", {"\"status\":\"ok\""}},
+    {"more than one line",
+     "{\"command\":\"ping\"}\n{\"command\":\"ping\"}\n",
+     {"\"status\":\"ok\""}},
+    {"explain",
+     EXPLAIN MX2 "\"rcpt\":\"u@example.com\",\"sender\":\"<>\",\"helo\":\"a.example\"}\n",
+     {"\"status\":\"ok\"", "\"verdict\":\"defer\"", "\"reason\":\"bypass\"", "\"mode\":\"defer\"",
+      "\"reply\":\"DEFER_IF_PERMIT 4.7.1 Please deliver to the preferred MX first\"",
+      "{\"row\":1,\"test\":\"exempt\",\"holds\":false,",
+      "{\"row\":13,\"test\":\"bypass\",\"holds\":"
+      "true,",
+      "\"hint\":\"a retry after"}},
+    {"explain without a client",
+     "{\"command\":\"explain\"," MX2 "\"rcpt\":\"u@example.com\"}\n",
+     {"\"status\":\"usage\"", "client is missing"}},
+    {"explain with a name for a client",
+     "{\"command\":\"explain\",\"client\":\"a.example\"}\n",
+     {"\"status\":\"usage\""}},
+    {"explain without a listener",
+     EXPLAIN "\"rcpt\":\"u@example.com\"}\n",
+     {"\"status\":\"usage\"", "listener is missing"}},
+    {"explain without a domain",
+     EXPLAIN MX2 "\"rcpt\":\"u\"}\n",
+     {"\"status\":\"usage\"", "rcpt is missing"}},
+    {"explain for the null address", EXPLAIN MX2 "\"rcpt\":\"\"}\n", {"\"status\":\"usage\""}},
+    {"explain with a bad name",
+     EXPLAIN MX2 "\"rcpt\":\"u@example.com\",\"name\":\"a b\"}\n",
+     {"\"status\":\"usage\"", "name is no host name"}},
+    {"route",
+     "{\"command\":\"route\",\"address\":\"u@example.com\"}\n",
+     {"\"answer\":\"OK smtp:[gw1.example.net]:25\"", "\"route\":\"pool gateways\"",
+      "\"section\":\"example.com\"", "\"effective\":30.0,\"health\":\"up\"",
+      "\"score\":12345,\"place\":1,\"note\":\"chosen\"",
+      "\"override\":\"drain\",\"resolves\":\"yes\",\"score\":null,\"place\":null",
+      "\"left_out\":[{\"host\":\"gw2.example.net\",\"why\":\"drained\"}]"}},
+    {"route of no address",
+     "{\"command\":\"route\",\"address\":\"u\"}\n",
+     {"\"status\":\"usage\""}},
+    {"mx",
+     "{\"command\":\"mx\",\"domain\":\"Example.COM.\"}\n",
+     {"\"domain\":\"example.com\",\"state\":\"ok\",\"ttl\":300", "\"age\":10,\"origin\":\"dns\"",
+      "{\"preference\":20,\"host\":\"mx2.example.com\",\"addresses\":[],\"state\":\"absent\"}",
+      "mx2.example.com has no address"}},
+    {"mx of no name", "{\"command\":\"mx\",\"domain\":\"a b\"}\n", {"\"status\":\"usage\""}},
+    {"stats",
+     "{\"command\":\"stats\"}\n",
+     {"\"counters\":{\"guard_seen\":3,\"mx_hits\":42},\"redis\":{\"state\":\"none\"}"}},
+    {"hosts",
+     "{\"command\":\"hosts\"}\n",
+     {"{\"host\":\"gw1.example.net\",\"port\":25,\"address\":\"[192.0.2.31]\",\"state\":\"up\"",
+      "\"usable\":true,\"observed\":false,\"missing\":\"node\"", "\"weight\":60",
+      "\"used_by\":[\"pool gateways\",\"route\"]",
+      "{\"host\":\"mx1.example.com\",\"port\":25,\"address\":\"[192.0.2.10]\",\"state\":\"down\"",
+      "\"weight\":null,\"used_by\":[\"guard\"]",
+      "{\"host\":\"gw2.example.net\",\"port\":2525,\"address\":\"\",\"state\":\"unknown\""}},
+    {"no such command", "{\"command\":\"flush\"}\n", {"\"status\":\"usage\"", "flush"}},
+    {"no command", "{}\n", {"\"status\":\"usage\""}},
+    {"a command that is a number", "{\"command\":1}\n", {"\"status\":\"usage\""}},
+    {"no object", "[]\n", {"\"status\":\"usage\""}},
+    {"no JSON", "stats\n", {"\"status\":\"usage\""}},
+    {"an empty line", "\n", {"\"status\":\"usage\""}},
+    {"not UTF-8", "{\"command\":\"\xff\"}\n", {"\"status\":\"usage\""}},
+    {"a member twice", "{\"command\":\"ping\",\"command\":\"stats\"}\n", {"\"status\":\"usage\""}},
+};
+
+static void request_table(void **state)
+{
+    for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++)
+        for (size_t step = 1; step <= 1024; step *= 32) {
+            const char *got = ask_control(*state, requests[i].request, step);
+            for (size_t w = 0; w < 8 && requests[i].wanted[w]; w++)
+                if (!strstr(got, requests[i].wanted[w]))
+                    fail_msg("%s: no %s in %s", requests[i].label, requests[i].wanted[w], got);
+        }
+}
+
+static const struct {
+    const char *label, *request;
+    struct override_value before;
+    bool redis_lost;
+    const char *status, *message; /* message: a part */
+    const char *host;             /* NULL: nothing put */
+    uint16_t port;
+    struct override_value after;
+} changes[] = {
+    {"drain",
+     "{\"command\":\"drain\",\"host\":\"GW1.example.net.\"}\n",
+     {0},
+     false,
+     "ok",
+     "is drained",
+     "gw1.example.net",
+     25,
+     {OVERRIDE_DRAIN, false, 0}},
+    {"drain keeps the weight",
+     "{\"command\":\"drain\",\"host\":\"gw1.example.net\"}\n",
+     {OVERRIDE_NONE, true, 5},
+     false,
+     "ok",
+     "is drained",
+     "gw1.example.net",
+     25,
+     {OVERRIDE_DRAIN, true, 5}},
+    {"a port",
+     "{\"command\":\"drain\",\"host\":\"gw2.example.net:2525\"}\n",
+     {0},
+     false,
+     "ok",
+     "port 2525",
+     "gw2.example.net",
+     2525,
+     {OVERRIDE_DRAIN, false, 0}},
+    {"another port",
+     "{\"command\":\"drain\",\"host\":\"gw2.example.net\"}\n",
+     {0},
+     false,
+     "refused",
+     "not a host of any pool or domain",
+     NULL,
+     0,
+     {0}},
+    {"an MX host",
+     "{\"command\":\"drain\",\"host\":\"mx2.example.com\"}\n",
+     {0},
+     false,
+     "ok",
+     "is drained",
+     "mx2.example.com",
+     25,
+     {OVERRIDE_DRAIN, false, 0}},
+    {"a watched host",
+     "{\"command\":\"drain\",\"host\":\"mx1.example.com\"}\n",
+     {0},
+     false,
+     "ok",
+     "is drained",
+     "mx1.example.com",
+     25,
+     {OVERRIDE_DRAIN, false, 0}},
+    {"a stranger",
+     "{\"command\":\"drain\",\"host\":\"gw3.example.net\"}\n",
+     {0},
+     false,
+     "refused",
+     "not a host of any pool or domain",
+     NULL,
+     0,
+     {0}},
+    {"an address nobody has",
+     "{\"command\":\"drain\",\"host\":\"192.0.2.99\"}\n",
+     {0},
+     false,
+     "refused",
+     "[192.0.2.99] port 25",
+     NULL,
+     0,
+     {0}},
+    {"no host", "{\"command\":\"drain\"}\n", {0}, false, "usage", "host is missing", NULL, 0, {0}},
+    {"nonsense",
+     "{\"command\":\"ready\",\"host\":\"a b:x\"}\n",
+     {0},
+     false,
+     "usage",
+     "host is missing, or no host",
+     NULL,
+     0,
+     {0}},
+    {"ready",
+     "{\"command\":\"ready\",\"host\":\"gw1.example.net\"}\n",
+     {OVERRIDE_DOWN, true, 7},
+     false,
+     "ok",
+     "its weight stays 7",
+     "gw1.example.net",
+     25,
+     {OVERRIDE_NONE, true, 7}},
+    {"weight",
+     "{\"command\":\"weight\",\"host\":\"gw1.example.net\",\"weight\":10}\n",
+     {OVERRIDE_DRAIN, false, 0},
+     false,
+     "ok",
+     "has weight 10",
+     "gw1.example.net",
+     25,
+     {OVERRIDE_DRAIN, true, 10}},
+    {"weight 0",
+     "{\"command\":\"weight\",\"host\":\"gw1.example.net\",\"weight\":0}\n",
+     {0},
+     false,
+     "ok",
+     "only when all else",
+     "gw1.example.net",
+     25,
+     {OVERRIDE_NONE, true, 0}},
+    {"weight too high",
+     "{\"command\":\"weight\",\"host\":\"gw1.example.net\",\"weight\":65536}\n",
+     {0},
+     false,
+     "usage",
+     "0 to 65535",
+     NULL,
+     0,
+     {0}},
+    {"weight negative",
+     "{\"command\":\"weight\",\"host\":\"gw1.example.net\",\"weight\":-1}\n",
+     {0},
+     false,
+     "usage",
+     "0 to 65535",
+     NULL,
+     0,
+     {0}},
+    {"weight as text",
+     "{\"command\":\"weight\",\"host\":\"gw1.example.net\",\"weight\":\"1\"}\n",
+     {0},
+     false,
+     "usage",
+     "0 to 65535",
+     NULL,
+     0,
+     {0}},
+    {"Redis is away",
+     "{\"command\":\"drain\",\"host\":\"gw1.example.net\"}\n",
+     {0},
+     true,
+     "refused",
+     "not in Redis",
+     "gw1.example.net",
+     25,
+     {OVERRIDE_DRAIN, false, 0}},
+};
+
+static void change_table(void **state)
+{
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        char status[32];
+        const char *got;
+
+        fake.value = changes[i].before;
+        fake.redis_lost = changes[i].redis_lost;
+        fake.put_host[0] = '\0';
+        fake.put_port = 0;
+        got = ask_control(*state, changes[i].request, 4096);
+        snprintf(status, sizeof status, "\"status\":\"%s\"", changes[i].status);
+        if (!strstr(got, status) || !strstr(got, changes[i].message))
+            fail_msg("%s: %s", changes[i].label, got);
+        if (strcmp(fake.put_host, changes[i].host ? changes[i].host : "") != 0 ||
+            fake.put_port != changes[i].port)
+            fail_msg("%s: put %s:%u", changes[i].label, fake.put_host, fake.put_port);
+        if (changes[i].host && (fake.value.state != changes[i].after.state ||
+                                fake.value.has_weight != changes[i].after.has_weight ||
+                                fake.value.weight != changes[i].after.weight))
+            fail_msg("%s: put %d %d %u", changes[i].label, fake.value.state, fake.value.has_weight,
+                     fake.value.weight);
+    }
+}
+
+static void purge(void **state)
+{
+    const char *got =
+        ask_control(*state, "{\"command\":\"purge\",\"domain\":\"EXAMPLE.com\"}\n", 99);
+
+    assert_non_null(strstr(got, "\"status\":\"ok\""));
+    assert_int_equal(fake.purged, 1);
+    got = ask_control(*state, "{\"command\":\"purge\"}\n", 99);
+    assert_non_null(strstr(got, "\"status\":\"usage\""));
+    assert_int_equal(fake.purged, 1);
+}
+
+/* SO_PEERCRED is of whoever connects: another user may look, and not touch. */
+static void strangers_may_look(void **state)
+{
+    struct talk *talk = *state;
+    const char *got;
+    uid_t own = geteuid();
+
+    if (own != 0)
+        skip();
+    assert_int_equal(chmod(talk->folder, 0755), 0);
+    assert_int_equal(chmod(talk->path, 0666), 0);
+    for (int i = 0; i < 2; i++) {
+        static const char *const asked[] = {
+            "{\"command\":\"stats\"}\n", "{\"command\":\"drain\",\"host\":\"gw1.example.net\"}\n"};
+        static const char *const wanted[] = {"\"status\":\"ok\"", "is for root"};
+        static char reply[4096];
+        bool ended;
+        int fd;
+
+        assert_int_equal(seteuid(65534), 0);
+        fd = talk_connect(talk);
+        assert_int_equal(seteuid(own), 0);
+        talk_send(talk, fd, asked[i], strlen(asked[i]));
+        talk_receive(talk, fd, reply, sizeof reply - 1, &ended);
+        close(fd);
+        got = reply;
+        if (!strstr(got, wanted[i]))
+            fail_msg("%s: %s", asked[i], got);
+    }
+    assert_int_equal(fake.put_port, 0);
+}
+
+static void engine_is_full(void **state)
+{
+    fake.full = true;
+    assert_non_null(strstr(ask_control(*state, requests[3].request, 999), "\"refused\""));
+    assert_non_null(
+        strstr(ask_control(*state, "{\"command\":\"mx\",\"domain\":\"example.com\"}\n", 999),
+               "\"refused\""));
+}
+
+/* Whoever asks may go away before the answer: a question is cancelled, a change is finished. */
+static void asker_goes_away(void **state)
+{
+    struct talk *talk = *state;
+    int fd = talk_connect(talk);
+
+    fake.hold = true;
+    talk_send(talk, fd, requests[3].request, strlen(requests[3].request));
+    for (int i = 0; i < TALK_WAIT_MS && !fake.held; i++)
+        talk_wait(talk, fd, 0);
+    assert_non_null(fake.held);
+    peer_close(*(struct peer **)fake.held->arg); /* an ask begins with its peer */
+    assert_int_equal(fake.cancelled, 1);
+    close(fd);
+
+    fd = talk_connect(talk);
+    fake.put_later = true;
+    talk_send(talk, fd, changes[0].request, strlen(changes[0].request));
+    for (int i = 0; i < TALK_WAIT_MS && !fake.put_done; i++)
+        talk_wait(talk, fd, 0);
+    assert_non_null(fake.put_done);
+    peer_close(*(struct peer **)fake.put_arg);
+    fake.put_done(fake.put_arg, true);
+    close(fd);
+}
+
+static void too_long(void **state)
+{
+    char *request = malloc(CONTROL_MAX_REQUEST + 100);
+
+    assert_non_null(request);
+    memset(request, ' ', CONTROL_MAX_REQUEST + 99);
+    request[CONTROL_MAX_REQUEST + 99] = '\0';
+    assert_string_equal(ask_control(*state, request, 4096), "");
+    free(request);
+}
+
+/* One host of an ordering as a row writes it: "preference name address address ...". */
+static void add_host(struct order *order, const char *text)
+{
+    struct order_host *host = &order->host[order->count++];
+    struct facts *addr = facts_new(FACTS_ADDR, FACTS_OK);
+    char *copy = strdup(text), *rest = copy, *word;
+
+    assert_true(addr && copy);
+    host->host.preference = (uint16_t)strtoul(strsep(&rest, " "), NULL, 10);
+    host->host.name = strdup(strsep(&rest, " "));
+    while ((word = strsep(&rest, " "))) {
+        struct net_addr one;
+        if (strcmp(word, "cname") == 0) {
+            addr->warnings |= FACTS_WARN_CNAME;
+        } else if (strcmp(word, "unknown") == 0) {
+            host->resolve = ORDER_UNKNOWN;
+        } else {
+            assert_true(net_addr_parse(word, &one));
+            facts_add_addr(addr, &one);
+        }
+    }
+    facts_seal(addr);
+    host->addr = addr;
+    if (host->resolve == ORDER_RESOLVED && addr->addr.a_count + addr->addr.aaaa_count == 0)
+        host->resolve = ORDER_ABSENT;
+    free(copy);
+}
+
+static const struct {
+    const char *label;
+    enum facts_state state;
+    bool implicit;
+    unsigned warnings;
+    const char *host[4];
+    const char *wanted; /* all of "warnings", texts joined by '|' */
+} orders[] = {
+    {"nothing wrong",
+     FACTS_OK,
+     false,
+     0,
+     {"10 a.example 192.0.2.1", "20 b.example 198.51.100.1 2001:db8::1"},
+     ""},
+    {"one host",
+     FACTS_OK,
+     false,
+     0,
+     {"10 a.example 192.0.2.1"},
+     "there is only one host: nothing to guard, nothing to fail over to"},
+    {"an alias",
+     FACTS_OK,
+     false,
+     0,
+     {"10 a.example 192.0.2.1 cname", "20 b.example 198.51.100.1"},
+     "a.example is an alias, which an MX must not name (RFC 2181 10.3)"},
+    {"no address",
+     FACTS_OK,
+     false,
+     0,
+     {"10 a.example", "20 b.example 198.51.100.1"},
+     "a.example has no address"},
+    {"cannot tell",
+     FACTS_OK,
+     false,
+     0,
+     {"10 a.example unknown", "20 b.example 198.51.100.1"},
+     "a.example could not be looked up"},
+    {"private",
+     FACTS_OK,
+     false,
+     0,
+     {"10 a.example 10.0.0.1", "20 b.example 198.51.100.1"},
+     "a.example has the private address [10.0.0.1]"},
+    {"one address, two names",
+     FACTS_OK,
+     false,
+     0,
+     {"10 a.example 192.0.2.1", "20 b.example 192.0.2.1 198.51.100.1"},
+     "a.example and b.example are one address, [192.0.2.1]: one host under two names"},
+    {"one network",
+     FACTS_OK,
+     false,
+     0,
+     {"10 a.example 192.0.2.1", "20 b.example 192.0.2.2"},
+     "all hosts are in one network"},
+    {"one preference",
+     FACTS_OK,
+     false,
+     0,
+     {"10 a.example 192.0.2.1", "10 b.example 198.51.100.1"},
+     "all hosts have one preference: none is better, nothing is guarded"},
+    {"Null MX beside real ones",
+     FACTS_OK,
+     false,
+     FACTS_WARN_NULL,
+     {"10 a.example 192.0.2.1", "20 b.example 198.51.100.1"},
+     "a Null MX (\".\") stands beside real ones (RFC 7505 3)"},
+    {"implicit",
+     FACTS_NONE,
+     true,
+     0,
+     {"0 a.example 192.0.2.1"},
+     "no MX record: the domain's own address serves (RFC 5321 5.1)|there is only one host: nothing "
+     "to guard, nothing to fail over to"},
+    {"Null MX", FACTS_NULL, false, 0, {NULL}, ""},
+    {"no such domain", FACTS_NXDOMAIN, false, 0, {NULL}, ""},
+};
+
+static void mx_warnings(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        struct facts mx = {.kind = FACTS_MX, .warnings = orders[i].warnings};
+        struct order order = {.state = orders[i].state, .implicit = orders[i].implicit, .mx = &mx};
+        char got[1024] = "";
+        json_t *shown, *text;
+        size_t w;
+
+        for (size_t h = 0; h < 4 && orders[i].host[h]; h++)
+            add_host(&order, orders[i].host[h]);
+        shown = show_mx("example.com", &order, NOW);
+        assert_non_null(shown);
+        json_array_foreach(json_object_get(shown, "warnings"), w, text)
+        {
+            if (w > 0)
+                strcat(got, "|");
+            strcat(got, json_string_value(text));
+        }
+        if (strcmp(got, orders[i].wanted) != 0)
+            fail_msg("%s: %s", orders[i].label, got);
+        json_decref(shown);
+        for (size_t h = 0; h < order.count; h++) {
+            free(order.host[h].host.name);
+            facts_unref(order.host[h].addr);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(request_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(change_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(purge, setup, teardown),
+        cmocka_unit_test_setup_teardown(strangers_may_look, setup, teardown),
+        cmocka_unit_test_setup_teardown(engine_is_full, setup, teardown),
+        cmocka_unit_test_setup_teardown(asker_goes_away, setup, teardown),
+        cmocka_unit_test_setup_teardown(too_long, setup, teardown),
+        cmocka_unit_test(mx_warnings),
+    };
+    return cmocka_run_group_tests_name("control", tests, NULL, NULL);
+}
