@@ -265,7 +265,7 @@ static void call_end(struct asker *asker, struct wire *wire, enum wire_status st
         asker_answered(asker);
     else if (refused)
         asker_set_away(asker, ASKER_REFUSED);
-    else if (status == WIRE_TIMEOUT && asker->answered_at < began)
+    else if (status == WIRE_TIMEOUT && asker->answered_at <= began)
         asker_set_away(asker, ASKER_SILENT);
     else
         asker->trying = false;

@@ -7,6 +7,10 @@
  * their place where the server does not offer them. Over TCP they are left alone: a run of small
  * writes without a reply meets Nagle's algorithm and the peer's delayed acknowledgement, and waits
  * 40 ms. For the same reason the DATA stage stays, and with it its reply.
+ *
+ * The end-of-header stage stays because of libmilter: without it a message that has no header at
+ * all goes from DATA to its end, which libmilter's table of states does not know, and the end is
+ * never answered.
  */
 #include "milter/front.h"
 
@@ -83,12 +87,12 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
                              unsigned long *actions_out, unsigned long *steps_out,
                              unsigned long *unused2_out, unsigned long *unused3_out)
 {
-    unsigned long wanted = SMFIP_NOBODY | SMFIP_NOEOH | SMFIP_NOUNKNOWN | SMFIP_RCPT_REJ;
+    unsigned long wanted = SMFIP_NOBODY | SMFIP_NOUNKNOWN | SMFIP_RCPT_REJ;
 
     (void)unused2;
     (void)unused3;
     if (front.is_local)
-        wanted |= SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR;
+        wanted |= SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_EOH;
     *actions_out = actions & (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST);
     *steps_out = steps & wanted;
     *unused2_out = *unused3_out = 0;
@@ -151,6 +155,12 @@ static sfsistat on_header(SMFICTX *ctx, char *name, char *value)
     return no_reply();
 }
 
+static sfsistat on_headers_end(SMFICTX *ctx)
+{
+    (void)ctx;
+    return no_reply();
+}
+
 static sfsistat on_finish(SMFICTX *ctx)
 {
     struct session_mta mta = mta_of(ctx);
@@ -183,6 +193,7 @@ bool front_open(const char *name, bool is_local, const struct session_policy *po
         .xxfi_envfrom = on_mail,
         .xxfi_envrcpt = on_rcpt,
         .xxfi_header = on_header,
+        .xxfi_eoh = on_headers_end,
         .xxfi_eom = on_finish,
         .xxfi_abort = on_abort,
         .xxfi_close = on_close,
