@@ -14,6 +14,9 @@
 
 struct track;
 
+/* Called from the loop; none may free the track. lost follows each up once. Between up and lost
+ * every change is told, this process's own included: forget what was cached at lost, and again
+ * take nothing that was read before up for current. */
 struct track_hooks {
     void (*changed)(void *arg, const char *key); /* one key; NULL: everything (FLUSHALL) */
     void (*lost)(void *arg);                     /* forget what was cached */
@@ -23,7 +26,7 @@ struct track_hooks {
 
 struct track_options {
     struct store_options server;
-    const char *const *prefix; /* "mxw1:mx:", ...; copied */
+    const char *const *prefix; /* "mxw1:mx:", ...; copied; at most 16 */
     size_t prefix_count;
     const char *heartbeat; /* the key whose invalidation proves the connection alive */
     int64_t quiet;         /* milliseconds without it before the connection is given up */

@@ -77,6 +77,7 @@ static MAYBE_UNUSED void box_note(void *arg, enum notice_kind kind, const char *
     snprintf(notices->last[kind], sizeof(notices->last[kind]), "%s", detail ? detail : "");
 }
 
+#ifndef BOX_OWN_DNS
 /* A DNS that knows "redis.example.net" as 127.0.0.1, a turn of the loop later. */
 
 struct dns {
@@ -119,6 +120,8 @@ static MAYBE_UNUSED void box_cancel(struct dns_query *query)
     event_free(query->event);
     free(query);
 }
+
+#endif /* BOX_OWN_DNS */
 
 /* A real server. */
 
