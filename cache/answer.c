@@ -58,6 +58,7 @@ static bool rdata_name(const struct reader *reader, const ns_rr *rr, size_t offs
 {
     const uint8_t *start = ns_rr_rdata(*rr) + offset;
 
+    /* dn_expand is bounded by the message only: that it ends with the record is checked after. */
     if (ns_rr_rdlen(*rr) <= offset)
         return false;
     int used = dn_expand(ns_msg_base(reader->message), ns_msg_end(reader->message), start, out,
@@ -126,6 +127,7 @@ static enum outcome read_owner(struct reader *reader, const char *owner, char al
             alias_ttl = ns_rr_ttl(rr);
         }
     }
+    /* A CNAME beside other records is a mistake (RFC 2181 10.1): what was asked for is there. */
     if (reader->found > 0)
         alias[0] = '\0';
     if (alias[0])
@@ -149,7 +151,8 @@ static enum outcome read_answer(struct reader *reader, const char *name)
     return MALFORMED; /* a loop, or a chain that nobody needs */
 }
 
-/* Whether the message is one answer to the question for name. */
+/* Whether the message is one whole answer to the question for name. One that is still truncated came
+ * from a server without TCP: part of a set of MX records would pass for another, smaller set. */
 static bool message_answers(struct reader *reader, const char *name)
 {
     ns_msg *message = &reader->message;
@@ -177,6 +180,18 @@ static bool additional_is_good(struct reader *reader)
     return options <= 1;
 }
 
+/* What follows an SOA's two names, the primary server's and the mailbox; NULL where they are not
+ * both there. */
+static const uint8_t *soa_numbers(const ns_rr *rr)
+{
+    const uint8_t *at = ns_rr_rdata(*rr), *end = at + ns_rr_rdlen(*rr);
+
+    for (int names = 0; names < 2; names++)
+        if (ns_name_skip(&at, end) != 0)
+            return NULL;
+    return at;
+}
+
 /* What the authority section says of an answer without records: how long it holds (RFC 2308 5), by
  * its SOA. False for a referral: name servers and no SOA, so this server does not know (2.1.2). */
 static bool read_authority(struct reader *reader, bool *has_soa)
@@ -191,8 +206,8 @@ static bool read_authority(struct reader *reader, bool *has_soa)
         has_ns |= ns_rr_type(rr) == ns_t_ns;
         if (ns_rr_type(rr) != ns_t_soa)
             continue;
-        const uint8_t *at = ns_rr_rdata(rr), *end = at + ns_rr_rdlen(rr);
-        if (ns_name_skip(&at, end) != 0 || ns_name_skip(&at, end) != 0 || end - at != SOA_NUMBERS)
+        const uint8_t *end = ns_rr_rdata(rr) + ns_rr_rdlen(rr), *numbers = soa_numbers(&rr);
+        if (!numbers || end - numbers != SOA_NUMBERS)
             return false;
         reader_ttl(reader, ns_rr_ttl(rr));
         reader_ttl(reader, (uint32_t)ns_get32(end - 4));
@@ -214,6 +229,7 @@ static enum facts_state found_state(const struct reader *reader)
     return reader->null_mx && !reader->bad_name ? FACTS_NULL : FACTS_FAIL;
 }
 
+/* The upper bound wins where an administrator set it below the lower one. */
 static uint32_t clamp(uint32_t value, uint32_t least, uint32_t most)
 {
     return value > most ? most : value < smaller(least, most) ? smaller(least, most) : value;
@@ -255,6 +271,7 @@ static enum outcome reader_run(struct reader *reader, const char *name, const ui
 {
     enum outcome outcome;
 
+    /* ns_initparse walks all four sections once, so from here on every record lies inside. */
     if (length > NS_MAXMSG || ns_initparse(data, (int)length, &reader->message) != 0 ||
         !message_answers(reader, name) || !additional_is_good(reader))
         return MALFORMED;
@@ -294,6 +311,8 @@ struct facts *answer_fail(enum answer_type type, const struct answer_limits *lim
     return facts;
 }
 
+/* One family's addresses are enough to reach a host; without any, a family that could not be told
+ * might still have had some. */
 static enum facts_state join_state(const struct facts *joined, enum facts_state a,
                                    enum facts_state aaaa)
 {

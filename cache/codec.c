@@ -10,7 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NUMBER_DIGITS = 15, ITEM_SIZE = NAME_SIZE + 8 };
+enum {
+    NUMBER_DIGITS = 15,        /* far below an overflow, far above any time */
+    ITEM_SIZE = NAME_SIZE + 8, /* "65535 " and a name */
+};
 
 /* The text of the field under construction ends at *used; each value begins after the last. */
 struct writer {
@@ -19,6 +22,7 @@ struct writer {
     bool full;
 };
 
+/* Begins the next field, its value still empty. */
 static void writer_field(struct writer *writer, const char *name)
 {
     struct codec_fields *out = writer->out;
@@ -66,6 +70,7 @@ static void writer_addrs(struct writer *writer, const char *name, const struct n
         writer_item(writer, i == 0, net_addr_format(&addr[i], text));
 }
 
+/* "10 mx1.example.com,20 mx2.example.com" */
 static void writer_order(struct writer *writer, const struct facts *facts)
 {
     char text[ITEM_SIZE];
@@ -138,6 +143,7 @@ static int64_t number_parse(const char *text, size_t length)
     return value;
 }
 
+/* -1 where the field is missing or no number. */
 static int64_t field_number(const struct codec_pair *pair, size_t count, const char *name)
 {
     char text[CODEC_VALUE_SIZE];
@@ -146,6 +152,7 @@ static int64_t field_number(const struct codec_pair *pair, size_t count, const c
     return value ? number_parse(value, strlen(value)) : -1;
 }
 
+/* "10 mx1.example.com", as writer_order writes it. */
 static bool item_add_host(struct facts *facts, const char *item, size_t length)
 {
     const char *space = memchr(item, ' ', length);
@@ -162,6 +169,8 @@ static bool item_add_host(struct facts *facts, const char *item, size_t length)
     return facts_add_host(facts, (uint16_t)preference, name);
 }
 
+/* "[192.0.2.1]". An address that is no host's was never written by a node: the whole list is then
+ * not ours, rather than one item of it. */
 static bool item_add_addr(struct facts *facts, enum net_family family, const char *item,
                           size_t length)
 {
@@ -201,6 +210,8 @@ static int64_t smaller(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Times from the future would make an ordering look newer than it is, or just changed for ever
+ * (which the guard takes for a reason to accept); a long TTL would keep it from being fetched. */
 static bool parse_mx(struct facts *facts, const struct codec_pair *pair, size_t count, int64_t now,
                      int64_t max_age)
 {
@@ -217,6 +228,7 @@ static bool parse_mx(struct facts *facts, const struct codec_pair *pair, size_t 
     return (facts->state == FACTS_OK) == (facts->mx.count > 0);
 }
 
+/* Both families must be there, an empty list for none: half a HASH is not what a node wrote. */
 static bool parse_addr(struct facts *facts, const struct codec_pair *pair, size_t count,
                        int64_t now)
 {

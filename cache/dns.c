@@ -33,6 +33,10 @@ enum {
     MIN_TRY_TIMEOUT = 50, /* milliseconds */
 };
 
+LIST_HEAD(watch_list, watch);
+LIST_HEAD(channel_list, channel);
+LIST_HEAD(query_list, dns_query);
+
 struct watch { /* one socket of a channel */
     LIST_ENTRY(watch) link;
     struct channel *channel;
@@ -45,7 +49,7 @@ struct channel {
     struct dns *dns;
     ares_channel ares;
     struct event *timer; /* c-ares' next timeout */
-    LIST_HEAD(, watch) watches;
+    struct watch_list watches;
     size_t held; /* questions that c-ares has not called back */
 };
 
@@ -54,9 +58,9 @@ struct dns {
     const struct notice *notice;
     int64_t budget;
     struct answer_limits limits;
-    struct channel *channel;       /* for new questions; always the first in the list */
-    LIST_HEAD(, channel) channels; /* the others run out */
-    LIST_HEAD(, dns_query) queries;
+    struct channel *channel;      /* for new questions; always the first in the list */
+    struct channel_list channels; /* the others run out */
+    struct query_list queries;
     struct event *reaper; /* frees channels that ran out */
     size_t held;
 };
@@ -86,6 +90,7 @@ static struct timeval milliseconds(int64_t value)
 
 /* Channels */
 
+/* After every call into c-ares: any of them may have moved its next timeout. */
 static void channel_rearm(struct channel *channel)
 {
     struct timeval room, *next = ares_timeout(channel->ares, NULL, &room);
@@ -129,12 +134,11 @@ static void watch_free(struct watch *watch)
 static void channel_on_socket(void *arg, ares_socket_t fd, int readable, int writable)
 {
     struct channel *channel = arg;
-    struct watch *watch;
+    struct watch *watch = LIST_FIRST(&channel->watches);
     short events = EV_PERSIST;
 
-    LIST_FOREACH(watch, &channel->watches, link)
-    if (watch->fd == fd)
-        break;
+    while (watch && watch->fd != fd)
+        watch = LIST_NEXT(watch, link);
     if (watch)
         watch_free(watch);
     if ((!readable && !writable) || !(watch = calloc(1, sizeof *watch)))
@@ -176,17 +180,22 @@ static bool channel_open(struct channel *channel, const struct dns_options *opti
 
 static void channel_free(struct channel *channel)
 {
+    struct watch *watch, *next;
+
     /* Calls back whatever is pending, and gives up its sockets. */
     if (channel->ares)
         ares_destroy(channel->ares);
-    while (!LIST_EMPTY(&channel->watches))
-        watch_free(LIST_FIRST(&channel->watches));
+    for (watch = LIST_FIRST(&channel->watches); watch; watch = next) {
+        next = LIST_NEXT(watch, link);
+        watch_free(watch);
+    }
     if (channel->timer)
         event_free(channel->timer);
     LIST_REMOVE(channel, link);
     free(channel);
 }
 
+/* The new channel is the first in the list, and not yet the one for new questions. */
 static struct channel *channel_new(struct dns *dns, const struct dns_options *options)
 {
     struct channel *channel = calloc(1, sizeof *channel);
@@ -367,10 +376,10 @@ struct dns_query *dns_ask(struct dns *dns, enum answer_type type, const char *na
     strncpy(query->name, name, sizeof query->name - 1);
     notice_give(dns->notice, NOTICE_DNS_QUERY, query->name);
     if (dns->held >= MAX_QUERIES) {
-        event_active(query->event, EV_TIMEOUT, 0);
+        event_active(query->event, EV_TIMEOUT, 0); /* without a result: FAIL */
         return query;
     }
-    query_hold(query);
+    query_hold(query); /* first: c-ares may call back before ares_query returns */
     ares_query(dns->channel->ares, query->name, ns_c_in, wire[type], query_on_answer, query);
     channel_rearm(dns->channel);
     return query;
@@ -443,17 +452,20 @@ struct dns *dns_new(struct event_base *base, const struct dns_options *options,
 
 void dns_free(struct dns *dns)
 {
-    struct dns_query *query, *next;
+    struct dns_query *query, *next_query;
+    struct channel *channel, *next;
 
     if (!dns)
         return;
-    for (query = LIST_FIRST(&dns->queries); query; query = next) {
-        next = LIST_NEXT(query, link);
+    for (query = LIST_FIRST(&dns->queries); query; query = next_query) {
+        next_query = LIST_NEXT(query, link);
         query_leave(query);
     }
     /* What c-ares still holds is freed by its last callbacks in here. */
-    while (!LIST_EMPTY(&dns->channels))
-        channel_free(LIST_FIRST(&dns->channels));
+    for (channel = LIST_FIRST(&dns->channels); channel; channel = next) {
+        next = LIST_NEXT(channel, link);
+        channel_free(channel);
+    }
     if (dns->reaper)
         event_free(dns->reaper);
     ares_library_cleanup();

@@ -14,10 +14,18 @@ struct facts *facts_new(enum facts_kind kind, enum facts_state state)
 {
     struct facts *facts = calloc(1, sizeof *facts);
 
-    if (facts) {
-        facts->kind = kind;
-        facts->state = state;
-        facts->refs = 1;
+    if (!facts)
+        return NULL;
+    facts->kind = kind;
+    facts->state = state;
+    facts->refs = 1;
+    /* Room for the most there can be, so that adding never moves what is there. */
+    if (kind == FACTS_MX) {
+        facts->mx.host = calloc(FACTS_MAX_HOSTS, sizeof *facts->mx.host);
+        if (!facts->mx.host) {
+            free(facts);
+            return NULL;
+        }
     }
     return facts;
 }
@@ -45,6 +53,7 @@ void facts_unref(const struct facts *facts)
     free(own);
 }
 
+/* Best first; the names make it a total order, so that equal sets are equal lists. */
 static int host_compare(const void *left, const void *right)
 {
     const struct facts_host *a = left, *b = right;
@@ -74,6 +83,8 @@ static struct facts_host *host_place(struct facts *facts, const struct facts_hos
     }
     if (facts->mx.count < FACTS_MAX_HOSTS)
         return &facts->mx.host[facts->mx.count];
+    /* A name let go here and coming back with a better preference is judged anew: in the end the
+     * best distinct names are there, whatever the order. */
     facts->warnings |= FACTS_WARN_CUT;
     return host_compare(newcomer, worst) < 0 ? worst : NULL;
 }
@@ -82,9 +93,8 @@ bool facts_add_host(struct facts *facts, uint16_t preference, const char *name)
 {
     struct facts_host newcomer = {.preference = preference};
 
-    if (!facts->mx.host)
-        facts->mx.host = calloc(FACTS_MAX_HOSTS, sizeof *facts->mx.host);
-    if (!facts->mx.host || !(newcomer.name = strdup(name)))
+    newcomer.name = strdup(name);
+    if (!newcomer.name)
         return false;
     struct facts_host *place = host_place(facts, &newcomer);
     if (!place) {
@@ -140,6 +150,7 @@ static bool addrs_equal(const struct net_addr *a, size_t a_count, const struct n
     return true;
 }
 
+/* Both are sealed, so equal sets are in the same order. */
 bool facts_equal(const struct facts *a, const struct facts *b)
 {
     if (a->kind != b->kind || a->state != b->state)
@@ -155,6 +166,7 @@ bool facts_equal(const struct facts *a, const struct facts *b)
     return true;
 }
 
+/* SPEC 8's words for the field `state`. */
 static const char *const state_names[] = {
     [FACTS_OK] = "ok",     [FACTS_NONE] = "none",
     [FACTS_NULL] = "null", [FACTS_NXDOMAIN] = "nxdomain",

@@ -70,6 +70,8 @@ char *keys_stat(const char *prefix, const char *node, const char *day, char out[
     return KEY("%s:stat:%s%s%s", prefix, node, day[0] ? ":" : "", day);
 }
 
+/* Only the kinds that are tracked (SPEC 8) are told apart; the colon belongs to the word, so that
+ * "mxw1:mxfoo" is no ordering. */
 enum keys_kind keys_parse(const char *prefix, const char *key, const char **rest)
 {
     static const struct {
@@ -95,7 +97,8 @@ enum keys_kind keys_parse(const char *prefix, const char *key, const char **rest
     return strcmp(key, "epoch") == 0 ? KEYS_EPOCH : KEYS_OTHER;
 }
 
-/* A port's digits up to the end of text; 0 where it is none. */
+/* A port's digits up to the end of text; 0 where it is none. No leading zero: one port has one
+ * text, and so one key. */
 static uint16_t port_parse(const char *text)
 {
     size_t digits = strspn(text, "0123456789");
@@ -113,9 +116,10 @@ bool keys_parse_host(const char *text, uint16_t default_port, char host[NAME_SIZ
     char bare[NET_TEXT];
     struct net_addr addr;
 
+    /* The last colon divides, unless it stands inside brackets. */
     host[0] = '\0';
     *port = default_port;
-    if (colon && (!bracket || bracket < colon)) { /* else the colon is the address's own */
+    if (colon && (!bracket || bracket < colon)) {
         length = (size_t)(colon - text);
         *port = port_parse(colon + 1);
     }

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ADDR = 0xc0000201, LOOPBACK = 0x7f000001 }; /* 192.0.2.1 */
+static const uint32_t host_addr = 0xc0000201, loopback_addr = 0x7f000001; /* 192.0.2.1, 127.0.0.1 */
 
 static const struct answer_limits limits = {.min_ttl = 30, .max_ttl = 86400, .negative_ttl = 300};
 static const char domain[] = "example.com";
@@ -74,7 +74,7 @@ static void strangers_beside(struct packet *p)
 {
     mx_start(p, 0);
     packet_mx(p, "example.net", 1, 1, "mx.example.net");
-    packet_a(p, domain, 1, ADDR);
+    packet_a(p, domain, 1, host_addr);
     packet_mx(p, domain, 300, 10, "mx1.example.com");
     size_t begin = packet_begin(p, PACKET_ANSWER, domain, ns_t_mx, 300);
     p->data[begin - 7] = ns_c_chaos; /* the class's low octet */
@@ -478,30 +478,30 @@ static void a_start(struct packet *p)
 static void two_addresses(struct packet *p)
 {
     a_start(p);
-    packet_a(p, domain, 300, ADDR + 1);
-    packet_a(p, domain, 300, ADDR);
+    packet_a(p, domain, 300, host_addr + 1);
+    packet_a(p, domain, 300, host_addr);
 }
 
 static void loopback(struct packet *p)
 {
     a_start(p);
-    packet_a(p, domain, 3600, LOOPBACK);
+    packet_a(p, domain, 3600, loopback_addr);
 }
 
 static void loopback_beside(struct packet *p)
 {
     a_start(p);
-    packet_a(p, domain, 300, LOOPBACK);
+    packet_a(p, domain, 300, loopback_addr);
     packet_a(p, domain, 300, 0);
     packet_a(p, domain, 300, 0xe0000001);
-    packet_a(p, domain, 300, ADDR);
+    packet_a(p, domain, 300, host_addr);
 }
 
 static void nine_addresses(struct packet *p)
 {
     a_start(p);
     for (uint32_t i = 9; i > 0; i--)
-        packet_a(p, domain, 300, ADDR - 1 + i);
+        packet_a(p, domain, 300, host_addr - 1 + i);
 }
 
 static void short_address(struct packet *p)

@@ -19,8 +19,8 @@ static void keyed_is_siphash(void **state)
     uint8_t key[HASH_KEY_SIZE], input[15];
 
     (void)state;
-    for (uint8_t i = 0; i < sizeof key; i++)
-        key[i] = i;
+    for (size_t i = 0; i < sizeof key; i++)
+        key[i] = (uint8_t)i;
     memcpy(input, key, sizeof input);
     assert_true(hash_keyed(key, input, sizeof input) == 0xa129ca6149be45e5);
     assert_true(hash_keyed(key, "", 0) == 0x726fdb47dd0e0e31);

@@ -26,7 +26,7 @@ static uint32_t next(uint32_t below)
     number ^= number >> 12;
     number ^= number << 25;
     number ^= number >> 27;
-    return (uint32_t)((number * 0x2545f4914f6cdd1dU) >> 32) % below;
+    return below ? (uint32_t)((number * 0x2545f4914f6cdd1dU) >> 32) % below : 0;
 }
 
 /* Octets that mean something to one of the doors: lengths, pointers, ends, separators. */
@@ -40,7 +40,7 @@ static uint8_t telling_octet(void)
 
 static void change(struct input *input, const struct input *other)
 {
-    size_t at = input->size ? next((uint32_t)input->size) : 0;
+    size_t at = next((uint32_t)input->size);
     size_t room = input->size - at;
     size_t length = room ? 1 + next(room < 16 ? (uint32_t)room : 16) : 0;
 
