@@ -14,6 +14,18 @@ typedef size_t reply_size;
 typedef int reply_size;
 #endif
 
+/* hiredis 0.14 takes seven lists inside each other, 1.x any number, freed by recursion. */
+static bool is_too_deep(const redisReadTask *task)
+{
+    unsigned depth = 0;
+
+    while (task && depth <= REPLY_MAX_DEPTH) {
+        task = task->parent;
+        depth++;
+    }
+    return task != NULL;
+}
+
 static bool is_sound(struct reply_guard *guard, const redisReadTask *task, size_t elements)
 {
     if (!task->parent) {
@@ -23,7 +35,7 @@ static bool is_sound(struct reply_guard *guard, const redisReadTask *task, size_
     }
     if (task->type < REDIS_REPLY_STRING || task->type > REDIS_REPLY_ERROR)
         return false;
-    if (elements > REPLY_MAX_ELEMENTS - guard->elements)
+    if (is_too_deep(task) || elements > REPLY_MAX_ELEMENTS - guard->elements)
         return false;
     guard->elements += elements;
     return true;

@@ -2,10 +2,10 @@
  * hiredis' replies: a reader that a hostile or broken server cannot hurt, and a look at what came.
  * Private to the Redis files of cache/ (link, batch, store, track).
  *
- * What the guard adds to hiredis' reader: a bound on the elements of a whole reply (of old, one
- * line "*2147483647" allocates 16 GB), RESP2 types only, and no reply that nobody awaits (hiredis
- * asserts that there is none). A reply that breaks a rule is an error of the reader, which ends
- * the connection.
+ * What the guard adds to hiredis' reader: a bound on the depth and on the elements of a whole reply
+ * (of old, one line "*2147483647" allocates 16 GB, and 1.x takes any depth), RESP2 types only, and
+ * no reply that nobody awaits (hiredis asserts that there is none). A reply that breaks a rule is an
+ * error of the reader, which ends the connection.
  */
 #ifndef CACHE_REPLY_H
 #define CACHE_REPLY_H
@@ -15,7 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { REPLY_MAX_ELEMENTS = 65536, REPLY_MAX_BYTES = 1 << 20 };
+enum { REPLY_MAX_ELEMENTS = 65536, REPLY_MAX_BYTES = 1 << 20, REPLY_MAX_DEPTH = 7 };
 
 /* Whether any reply is due. */
 typedef bool reply_awaited(void *arg);
