@@ -469,6 +469,16 @@ static void no_question(struct packet *p)
     packet_mx(p, domain, 300, 10, "mx1.example.com");
 }
 
+static void two_questions(struct packet *p)
+{
+    mx_start(p, 0);
+    p->data[5] = 2;
+    packet_name(p, domain);
+    packet_16(p, ns_t_mx);
+    packet_16(p, ns_c_in);
+    packet_mx(p, domain, 300, 10, "mx1.example.com");
+}
+
 /* Addresses. */
 static void a_start(struct packet *p)
 {
@@ -589,6 +599,7 @@ static const struct {
     {"an answer about another name", another_name, ANSWER_MX, FAIL},
     {"an answer about another type", another_type, ANSWER_MX, FAIL},
     {"an answer without its question", no_question, ANSWER_MX, FAIL},
+    {"an answer to two questions", two_questions, ANSWER_MX, FAIL},
     {"two addresses", two_addresses, ANSWER_A, "ok 300 w0 [192.0.2.1] [192.0.2.2]"},
     {"loopback", loopback, ANSWER_A, "none 300 w16"},
     {"loopback, unspecified, multicast beside", loopback_beside, ANSWER_A,

@@ -156,8 +156,8 @@ static const struct {
     {"co.uk", NULL},
     {"com", NULL},
     {"localhost", NULL},
-    {"mx.customer.blogspot.com", "customer.blogspot.com"},
-    {"blogspot.com", NULL},
+    {"mx.customer.github.io", "customer.github.io"},
+    {"github.io", NULL},
     {"mx.example.unlisted", "example.unlisted"},
     {"xn--bcher-kva.example", "xn--bcher-kva.example"},
 };
