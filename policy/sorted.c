@@ -55,6 +55,14 @@ void sorted_remove(struct sorted *sorted, size_t at)
     memmove(sorted->item + at, sorted->item + at + 1, (sorted->count - at) * sizeof *sorted->item);
 }
 
+void sorted_drop(struct sorted *sorted, const void *key, sorted_compare *compare)
+{
+    size_t at;
+
+    if (sorted_find(sorted, key, compare, &at))
+        sorted_remove(sorted, at);
+}
+
 void sorted_clear(struct sorted *sorted)
 {
     free(sorted->item);

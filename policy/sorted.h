@@ -26,6 +26,8 @@ void *sorted_get(const struct sorted *sorted, const void *key, sorted_compare *c
 /* at is what sorted_find said. False when out of memory. */
 bool sorted_insert(struct sorted *sorted, size_t at, void *item);
 void sorted_remove(struct sorted *sorted, size_t at);
+/* Removes such an item, if there is one. */
+void sorted_drop(struct sorted *sorted, const void *key, sorted_compare *compare);
 void sorted_clear(struct sorted *sorted); /* frees the array, not the items */
 
 #endif

@@ -8,13 +8,18 @@
  *
  * Observed. Each probe says EHLO mxwp-<nonce>.<node>. The node that listens there is told by its
  * own milter or policy service and records proof:<nonce> = its public address in the shared memory;
- * this side looks for it after the probe for up to 2 s. Found and equal to the address dialled:
- * observed. One miss: not observed, and `missing` says which link of the chain lacks. A failed
- * probe changes nothing here (the host is not healthy then).
+ * this side looks for it after the probe for up to 2 s. Found and equal to the address dialled, by
+ * a node whose heartbeat is known (site.h) and which has the feed that it needs: observed. One
+ * miss: not observed, and `missing` says which link of the chain lacks. A failed probe changes
+ * nothing here (the host is not healthy then), but for a host that goes down: a proof from before
+ * an outage proves nothing after it.
  *
  * State is shared under health:<host>:<port>, field = this node: "state,streak,since,at,ms" of the
- * host's best address; a target that begins reads this node's own field first, so that a restart
- * does not begin anew (since).
+ * host's best address. A target that begins reads this node's own field first, so that a restart
+ * does not begin anew (since); without one the freshest of other nodes' stands in until the first
+ * result of its own. Results older than two intervals count for nothing.
+ *
+ * Two names on one address share its probe and its health.
  */
 #ifndef POLICY_WATCH_H
 #define POLICY_WATCH_H
@@ -64,7 +69,8 @@ struct watch_view {       /* of one target; a copy */
 /* The host as a whole, for routes: UP if any address is, DOWN if all are, else UNKNOWN. */
 struct watch_host_view {
     enum health_state state;
-    int64_t since; /* Unix seconds */
+    int64_t since;     /* Unix seconds; of UP: since when any address has been */
+    int64_t recovered; /* as in struct health: slow start counts from here; 0 none is due */
     unsigned targets;
 };
 
