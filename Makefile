@@ -40,7 +40,7 @@ ALLFLAGS := $(OWNFLAGS) $(PCFLAGS) $(EXTRA) $(CFLAGS)
 LINK     := -Wl,--as-needed $(EXTRA) $(LDFLAGS)
 
 CACHE_SRC  := $(sort $(wildcard cache/*.c))
-CLI_SRC    := $(sort $(wildcard policy/cli*.c policy/mtacheck*.c))
+CLI_SRC    := policy/cli.c
 POLICY_SRC := $(filter-out policy/main.c $(CLI_SRC),$(sort $(wildcard policy/*.c)))
 MILTER_SRC := $(filter-out milter/main.c,$(sort $(wildcard milter/*.c)))
 UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))

@@ -1,0 +1,272 @@
+/*
+ * Replies for people: what one wants to know first stands first.
+ */
+#include "policy/cli.h"
+
+#include "policy/cli_table.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { TEXT_SIZE = 64, CELLS = CLI_TABLE_COLUMNS };
+
+static const char *text_of(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+
+    return text ? text : "";
+}
+
+static json_int_t number_of(const json_t *object, const char *name)
+{
+    return json_integer_value(json_object_get(object, name));
+}
+
+/* A number as a cell; "" (shown as "-") where there is none. */
+static const char *number_text(const json_t *object, const char *name, char out[TEXT_SIZE])
+{
+    const json_t *value = json_object_get(object, name);
+
+    out[0] = '\0';
+    if (json_is_integer(value))
+        snprintf(out, TEXT_SIZE, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    else if (json_is_real(value))
+        snprintf(out, TEXT_SIZE, "%g", json_real_value(value));
+    return out;
+}
+
+/* "35s", "12m", "3h", "2d" since a Unix second; "" for never. */
+static const char *age_text(const json_t *object, const char *name, char out[TEXT_SIZE])
+{
+    json_int_t at = number_of(object, name), age = (json_int_t)time(NULL) - at;
+
+    out[0] = '\0';
+    if (at <= 0)
+        return out;
+    age = age < 0 ? 0 : age;
+    if (age < 120)
+        snprintf(out, TEXT_SIZE, "%" JSON_INTEGER_FORMAT "s", age);
+    else if (age < 2 * 3600)
+        snprintf(out, TEXT_SIZE, "%" JSON_INTEGER_FORMAT "m", age / 60);
+    else if (age < 2 * 86400)
+        snprintf(out, TEXT_SIZE, "%" JSON_INTEGER_FORMAT "h", age / 3600);
+    else
+        snprintf(out, TEXT_SIZE, "%" JSON_INTEGER_FORMAT "d", age / 86400);
+    return out;
+}
+
+static void put_line(const struct cli *cli, const char *label, const char *text)
+{
+    if (!*text)
+        return;
+    fprintf(cli->out, "%-9s ", label);
+    cli_put(cli->out, text);
+    fputc('\n', cli->out);
+}
+
+static void put_joined(const json_t *array, char *out, size_t size)
+{
+    size_t i, length = 0;
+    json_t *item;
+
+    out[0] = '\0';
+    json_array_foreach(array, i, item)
+    {
+        int more = snprintf(out + length, size - length, "%s%s", i ? ", " : "",
+                            json_is_string(item) ? json_string_value(item) : "");
+        if (more < 0 || (size_t)more >= size - length)
+            return;
+        length += (size_t)more;
+    }
+}
+
+static void print_explain(const struct cli *cli, const json_t *reply)
+{
+    struct cli_table table;
+    json_t *row;
+    size_t i;
+
+    put_line(cli, "verdict", text_of(reply, "verdict"));
+    put_line(cli, "reason", text_of(reply, "reason"));
+    put_line(cli, "reply", text_of(reply, "reply"));
+    put_line(cli, "domain", text_of(reply, "domain"));
+    put_line(cli, "mode", text_of(reply, "mode"));
+    put_line(cli, "hint", text_of(reply, "hint"));
+    fputc('\n', cli->out);
+    cli_table_init(&table, ">ROW|TEST|DECIDES|FACTS");
+    json_array_foreach(json_object_get(reply, "rows"), i, row)
+    {
+        const json_t *holds = json_object_get(row, "holds");
+        char number[TEXT_SIZE];
+        cli_table_add(&table,
+                      (const char *[CELLS]){number_text(row, "row", number), text_of(row, "test"),
+                                            json_is_true(holds)    ? "yes"
+                                            : json_is_false(holds) ? ""
+                                                                   : "not reached",
+                                            text_of(row, "fact")});
+    }
+    cli_table_print(&table, cli);
+    cli_table_clear(&table);
+}
+
+static void print_route(const struct cli *cli, const json_t *reply)
+{
+    struct cli_table table;
+    json_t *host;
+    size_t i;
+
+    put_line(cli, "answer", text_of(reply, "answer"));
+    put_line(cli, "route", text_of(reply, "route"));
+    put_line(cli, "section", text_of(reply, "section"));
+    put_line(cli, "key", text_of(reply, "key"));
+    put_line(cli, "why", text_of(reply, "why"));
+    if (json_is_true(json_object_get(reply, "health_ignored")))
+        put_line(cli, "note", "no host is usable: health is ignored");
+    if (json_array_size(json_object_get(reply, "hosts")) == 0)
+        return;
+    fputc('\n', cli->out);
+    cli_table_init(&table, ">PLACE|>TIER|HOST|>PORT|>WEIGHT|>NOW|HEALTH|OVERRIDE|RESOLVES|>SCORE|"
+                           "NOTE");
+    json_array_foreach(json_object_get(reply, "hosts"), i, host)
+    {
+        char place[TEXT_SIZE], tier[TEXT_SIZE], port[TEXT_SIZE], weight[TEXT_SIZE];
+        char now[TEXT_SIZE], score[TEXT_SIZE];
+        cli_table_add(&table,
+                      (const char *[CELLS]){
+                          number_text(host, "place", place), number_text(host, "tier", tier),
+                          text_of(host, "host"), number_text(host, "port", port),
+                          number_text(host, "weight", weight), number_text(host, "effective", now),
+                          text_of(host, "health"), text_of(host, "override"),
+                          text_of(host, "resolves"), number_text(host, "score", score),
+                          text_of(host, "note")});
+    }
+    cli_table_print(&table, cli);
+    cli_table_clear(&table);
+}
+
+static void print_mx(const struct cli *cli, const json_t *reply)
+{
+    char text[TEXT_SIZE], joined[1024];
+    struct cli_table table;
+    json_t *item;
+    size_t i;
+
+    put_line(cli, "domain", text_of(reply, "domain"));
+    put_line(cli, "state", text_of(reply, "state"));
+    put_line(cli, "origin", text_of(reply, "origin"));
+    put_line(cli, "ttl", number_text(reply, "ttl", text));
+    put_line(cli, "age", number_text(reply, "age", text));
+    json_array_foreach(json_object_get(reply, "warnings"), i, item)
+        put_line(cli, "warning", json_is_string(item) ? json_string_value(item) : "");
+    if (json_array_size(json_object_get(reply, "order")) == 0)
+        return;
+    fputc('\n', cli->out);
+    cli_table_init(&table, ">PREFERENCE|HOST|STATE|ADDRESSES");
+    json_array_foreach(json_object_get(reply, "order"), i, item)
+    {
+        put_joined(json_object_get(item, "addresses"), joined, sizeof joined);
+        cli_table_add(&table,
+                      (const char *[CELLS]){number_text(item, "preference", text),
+                                            text_of(item, "host"), text_of(item, "state"), joined});
+    }
+    cli_table_print(&table, cli);
+    cli_table_clear(&table);
+}
+
+static void print_stats(const struct cli *cli, const json_t *reply)
+{
+    json_t *counters = json_object_get(reply, "counters"), *value;
+    struct cli_table table;
+    const char *name;
+    char text[TEXT_SIZE];
+
+    put_line(cli, "node", text_of(reply, "node"));
+    put_line(cli, "up for", age_text(reply, "since", text));
+    put_line(cli, "redis", text_of(json_object_get(reply, "redis"), "state"));
+    if (json_object_size(counters) == 0)
+        return;
+    fputc('\n', cli->out);
+    cli_table_init(&table, "COUNTER|>VALUE");
+    json_object_foreach(counters, name, value)
+    {
+        cli_table_add(&table, (const char *[CELLS]){name, number_text(counters, name, text)});
+    }
+    cli_table_print(&table, cli);
+    cli_table_clear(&table);
+}
+
+/* "yes", or which link of the chain is missing. Only hosts that the guard watches are asked. */
+static const char *observed_text(const json_t *host)
+{
+    const char *missing = text_of(host, "missing");
+
+    if (json_is_true(json_object_get(host, "observed")))
+        return "yes";
+    return *missing ? missing : "no";
+}
+
+static void print_hosts(const struct cli *cli, const json_t *reply)
+{
+    struct cli_table table;
+    json_t *host;
+    size_t i;
+
+    cli_table_init(&table, "HOST|>PORT|ADDRESS|STATE|FOR|>MS|USABLE|OBSERVED|OVERRIDE|>WEIGHT|"
+                           "USED BY|DETAIL");
+    json_array_foreach(json_object_get(reply, "hosts"), i, host)
+    {
+        char port[TEXT_SIZE], since[TEXT_SIZE], ms[TEXT_SIZE], weight[TEXT_SIZE], used[512];
+        put_joined(json_object_get(host, "used_by"), used, sizeof used);
+        cli_table_add(&table,
+                      (const char *[CELLS]){
+                          text_of(host, "host"), number_text(host, "port", port),
+                          text_of(host, "address"), text_of(host, "state"),
+                          age_text(host, "since", since), number_text(host, "ms", ms),
+                          json_is_true(json_object_get(host, "usable")) ? "yes" : "no",
+                          observed_text(host), text_of(host, "override"),
+                          number_text(host, "weight", weight), used, text_of(host, "detail")});
+    }
+    if (table.rows == 1)
+        fputs("no host is under watch yet\n", cli->out);
+    else
+        cli_table_print(&table, cli);
+    cli_table_clear(&table);
+}
+
+static void print_ping(const struct cli *cli, const json_t *reply)
+{
+    char text[TEXT_SIZE];
+
+    put_line(cli, "version", text_of(reply, "version"));
+    put_line(cli, "node", text_of(reply, "node"));
+    put_line(cli, "config", text_of(reply, "config"));
+    put_line(cli, "mode", text_of(reply, "mode"));
+    put_line(cli, "up for", age_text(reply, "started", text));
+}
+
+static void print_message(const struct cli *cli, const json_t *reply)
+{
+    cli_put(cli->out, text_of(reply, "message"));
+    fputc('\n', cli->out);
+}
+
+void cli_print(const struct cli *cli, const char *command, const json_t *reply)
+{
+    static const struct {
+        const char *command;
+        void (*print)(const struct cli *cli, const json_t *reply);
+    } prints[] = {
+        {"explain", print_explain}, {"route", print_route}, {"mx", print_mx},
+        {"stats", print_stats},     {"hosts", print_hosts}, {"ping", print_ping},
+    };
+
+    for (size_t i = 0; i < sizeof prints / sizeof prints[0]; i++)
+        if (strcmp(prints[i].command, command) == 0) {
+            prints[i].print(cli, reply);
+            return;
+        }
+    print_message(cli, reply);
+}

@@ -1,0 +1,236 @@
+/*
+ * Arguments into a request, a reply into an exit code. The daemon checks what the words mean; here
+ * only their number, and the options, are checked.
+ */
+#include "policy/cli.h"
+
+#include "policy/cli_table.h"
+#include "policy/conf.h"
+
+#include <getopt.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage_text[] =
+    "usage: mxwarden [-c FILE] [--json] COMMAND ...\n"
+    "\n"
+    "  check                   the configuration, and the mail server's side of it\n"
+    "  explain --client IP --listener IP --rcpt ADDR\n"
+    "          [--sender ADDR] [--helo NAME] [--name NAME]\n"
+    "                          the guard's path for one question, row by row\n"
+    "  route ADDR              the map's answer for an address, and why\n"
+    "  mx DOMAIN               the domain's mail servers as known here, and what is wrong\n"
+    "  stats                   the counters\n"
+    "  hosts                   the hosts under watch: health, observation, overrides\n"
+    "  drain HOST[:PORT]       send no new mail to a host\n"
+    "  ready HOST[:PORT]       use it again, as its probes say\n"
+    "  weight HOST[:PORT] N    its share within its tier, 0 to 65535\n"
+    "  purge DOMAIN            forget what is known of a domain, and look it up anew\n"
+    "\n"
+    "  -c, --config FILE       the configuration (" CONF_DEFAULT_FILE ")\n"
+    "  --json                  the reply as it came, for programs\n"
+    "  -h, --help              this text\n"
+    "  -V, --version           the version\n"
+    "\n"
+    "exit codes: 0 done, 1 no or refused, 2 wrong use, 3 daemon not reachable\n";
+
+enum { OPTION_JSON = 256, OPTION_FACT };
+
+/* What `explain` takes; the names are the request's, too. */
+static const char *const facts[] = {"client", "listener", "rcpt", "sender", "helo", "name"};
+enum { FACTS = sizeof facts / sizeof facts[0], FACTS_NEEDED = 3 };
+
+static const struct option options[] = {
+    {"config", required_argument, NULL, 'c'},
+    {"json", no_argument, NULL, OPTION_JSON},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {"client", required_argument, NULL, OPTION_FACT},
+    {"listener", required_argument, NULL, OPTION_FACT + 1},
+    {"rcpt", required_argument, NULL, OPTION_FACT + 2},
+    {"sender", required_argument, NULL, OPTION_FACT + 3},
+    {"helo", required_argument, NULL, OPTION_FACT + 4},
+    {"name", required_argument, NULL, OPTION_FACT + 5},
+    {NULL, 0, NULL, 0},
+};
+
+static const struct command {
+    const char *name;
+    const char *member[2]; /* what its words become in the request */
+} commands[] = {
+    {"explain", {NULL, NULL}}, {"route", {"address", NULL}},   {"mx", {"domain", NULL}},
+    {"stats", {NULL, NULL}},   {"hosts", {NULL, NULL}},        {"drain", {"host", NULL}},
+    {"ready", {"host", NULL}}, {"weight", {"host", "weight"}}, {"purge", {"domain", NULL}},
+    {"ping", {NULL, NULL}},    {"check", {NULL, NULL}},
+};
+
+struct arguments {
+    const char *fact[FACTS];
+    int count; /* words: the command and its own */
+    char **word;
+};
+
+static int complain(const struct cli *cli, const char *what, const char *text)
+{
+    fputs("mxwarden: ", cli->err);
+    fputs(what, cli->err);
+    cli_put(cli->err, text);
+    fputs("; see mxwarden --help\n", cli->err);
+    return CLI_USAGE;
+}
+
+/* False when the program is to end with *code. */
+static bool read_arguments(struct cli *cli, int argc, char **argv, struct arguments *out, int *code)
+{
+    int option;
+
+    optind = 0; /* glibc: begin anew, for tests call this more than once */
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, "c:hV", options, NULL)) != -1)
+        switch (option) {
+        case 'c':
+            cli->file = optarg;
+            cli->file_given = true;
+            break;
+        case OPTION_JSON: cli->json = true; break;
+        case 'h':
+            fputs(usage_text, cli->out);
+            *code = CLI_DONE;
+            return false;
+        case 'V':
+            fprintf(cli->out, "mxwarden %s\n", MXW_VERSION);
+            *code = CLI_DONE;
+            return false;
+        case '?':
+            *code = complain(cli, "unknown option, or one without its value: ", argv[optind - 1]);
+            return false;
+        default: out->fact[option - OPTION_FACT] = optarg; break;
+        }
+    out->count = argc - optind;
+    out->word = argv + optind;
+    if (out->count > 0)
+        return true;
+    fputs(usage_text, cli->err);
+    *code = CLI_USAGE;
+    return false;
+}
+
+static const struct command *find_command(const char *name)
+{
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+/* What is wrong with the arguments of command; NULL: nothing. */
+static const char *check_arguments(const struct command *command, const struct arguments *given)
+{
+    int wanted = 1 + (command->member[0] != NULL) + (command->member[1] != NULL);
+    bool explains = strcmp(command->name, "explain") == 0;
+
+    if (given->count != wanted)
+        return given->count < wanted ? "something is missing after " : "too many words after ";
+    for (size_t i = 0; i < FACTS; i++) {
+        if (given->fact[i] && !explains)
+            return "only explain takes facts as options, not ";
+        if (explains && i < FACTS_NEEDED && !given->fact[i])
+            return "--client, --listener and --rcpt are needed by ";
+    }
+    return NULL;
+}
+
+static void put_word(json_t *request, const char *member, const char *word)
+{
+    char *end;
+    long number = strtol(word, &end, 10);
+
+    /* The daemon refuses a weight that stays a text. */
+    if (strcmp(member, "weight") == 0 && *word && *end == '\0')
+        json_object_set_new(request, member, json_integer(number));
+    else
+        json_object_set_new(request, member, json_string(word));
+}
+
+static json_t *make_request(const struct command *command, const struct arguments *given)
+{
+    json_t *request = json_pack("{s:s}", "command", command->name);
+
+    for (int i = 0; i < 2 && command->member[i]; i++)
+        put_word(request, command->member[i], given->word[i + 1]);
+    for (size_t i = 0; i < FACTS; i++)
+        if (given->fact[i])
+            json_object_set_new(request, facts[i], json_string(given->fact[i]));
+    return request;
+}
+
+static int show_reply(const struct cli *cli, const char *command, const json_t *reply)
+{
+    const char *status = json_string_value(json_object_get(reply, "status"));
+    const char *message = json_string_value(json_object_get(reply, "message"));
+    bool done = strcmp(status, "ok") == 0;
+
+    if (cli->json) {
+        json_dumpf(reply, cli->out, JSON_INDENT(2));
+        fputc('\n', cli->out);
+    } else if (done) {
+        cli_print(cli, command, reply);
+    } else {
+        fputs("mxwarden: ", cli->err);
+        cli_put(cli->err, message ? message : "refused");
+        fputc('\n', cli->err);
+    }
+    return done ? CLI_DONE : strcmp(status, "usage") == 0 ? CLI_USAGE : CLI_REFUSED;
+}
+
+/* A file with mistakes must not keep an operator from a daemon that runs: then its socket is looked
+ * for at the default place. */
+static struct conf *read_conf(const struct cli *cli)
+{
+    struct conf_problems problems = {0};
+    struct conf *conf = conf_read(cli->file, cli->file_given, &problems);
+
+    if (!conf)
+        fprintf(cli->err, "mxwarden: %s has errors (mxwarden check lists them); trying %s\n",
+                cli->file, cli_control_path(NULL));
+    conf_problems_clear(&problems);
+    return conf;
+}
+
+static int ask(const struct cli *cli, const struct command *command, const struct arguments *given)
+{
+    struct conf *conf = read_conf(cli);
+    json_t *request = make_request(command, given);
+    json_t *reply = request ? cli_ask(cli, conf, request) : NULL;
+    int code = reply ? show_reply(cli, command->name, reply) : CLI_UNREACHABLE;
+
+    json_decref(reply);
+    json_decref(request);
+    conf_unref(conf);
+    return code;
+}
+
+int cli_run(int argc, char **argv, FILE *out, FILE *err)
+{
+    struct cli cli = {.out = out, .err = err, .file = CONF_DEFAULT_FILE};
+    struct arguments given = {0};
+    const struct command *command;
+    const char *wrong, *no_colour = getenv("NO_COLOR");
+    int code;
+
+    cli.is_terminal = fileno(out) >= 0 && isatty(fileno(out));
+    cli.colour = cli.is_terminal && !(no_colour && *no_colour);
+    if (!read_arguments(&cli, argc, argv, &given, &code))
+        return code;
+    command = find_command(given.word[0]);
+    if (!command)
+        return complain(&cli, "no such command: ", given.word[0]);
+    wrong = check_arguments(command, &given);
+    if (wrong)
+        return complain(&cli, wrong, given.word[0]);
+    if (strcmp(command->name, "check") == 0)
+        return cli_check(&cli);
+    return ask(&cli, command, &given);
+}

@@ -1,0 +1,53 @@
+/*
+ * The MTA's side of the configuration: does what Postfix is told fit what mxwarden listens on and
+ * needs? Pure but for one function that the caller brings.
+ */
+#ifndef POLICY_MTACHECK_H
+#define POLICY_MTACHECK_H
+
+#include "policy/conf.h"
+#include "policy/postconf.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum mtacheck_level { MTACHECK_OK, MTACHECK_WARNING, MTACHECK_ERROR };
+
+struct mtacheck_finding {
+    enum mtacheck_level level;
+    char *what;
+    char *mend; /* "" where there is nothing to mend */
+};
+
+/* All zero to begin with. */
+struct mtacheck {
+    size_t count;
+    struct mtacheck_finding *item;
+};
+
+/* How a unix socket looks to a process of Postfix. */
+enum mtacheck_reach {
+    MTACHECK_REACHED,
+    MTACHECK_ABSENT,
+    MTACHECK_NO_SOCKET, /* something else is at that path */
+    MTACHECK_FORBIDDEN, /* for user postfix */
+    MTACHECK_SILENT,    /* nobody listens */
+    MTACHECK_UNKNOWN,   /* this user cannot look */
+};
+
+struct mtacheck_world {
+    struct postconf_text postconf;
+    const struct conf *conf;
+    enum mtacheck_reach (*reach)(void *arg, const char *path);
+    void *arg;
+};
+
+/* Adds to findings all that is to be said; dropped silently when out of memory. */
+void mtacheck_run(const struct mtacheck_world *world, struct mtacheck *findings);
+void mtacheck_add(struct mtacheck *findings, enum mtacheck_level level, const char *mend,
+                  const char *format, ...) __attribute__((format(printf, 4, 5)));
+void mtacheck_clear(struct mtacheck *findings);
+bool mtacheck_has_errors(const struct mtacheck *findings);
+const char *mtacheck_level_name(enum mtacheck_level level);
+
+#endif
