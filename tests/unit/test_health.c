@@ -41,7 +41,7 @@ static void note_table(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
         struct health health = {.state = HEALTH_UNKNOWN};
-        char changes[16] = "";
+        char changes[64] = "";
         for (size_t k = 0; runs[i].results[k]; k++) {
             int64_t now = (int64_t)k + 1;
             if (health_note(&health, &rule, runs[i].results[k] == '+', 7, now))
