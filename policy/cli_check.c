@@ -28,10 +28,14 @@ struct user {
     int group_count;
 };
 
-static bool find_user(struct user *out)
+static bool find_user(const struct postconf_text *postconf, struct user *out)
 {
-    const struct passwd *entry = getpwnam("postfix");
+    char name[64];
+    const struct passwd *entry;
 
+    if (!postconf_get(postconf, NULL, "mail_owner", name, sizeof name))
+        strcpy(name, "postfix");
+    entry = getpwnam(name);
     if (!entry)
         return false;
     out->uid = entry->pw_uid;
@@ -118,19 +122,20 @@ static void check_mta(const struct conf *conf, struct mtacheck *findings)
 {
     char *settings = run(POSTCONF "-x 2>/dev/null"), *services = run(POSTCONF "-M 2>/dev/null");
     char *options = run(POSTCONF "-Px 2>/dev/null");
+    struct mtacheck_world world = {.conf = conf, .reach = reach};
     struct user user = {0};
 
-    if (!settings || !services || !options || !*services) {
+    world.postconf = (struct postconf_text){settings, services, options};
+    world.arg = &user;
+    if (!settings || !services || !options || !*services)
         mtacheck_add(findings, MTACHECK_OK, "",
                      "no Postfix here (postconf says nothing): the mail server is not checked");
-    } else if (!find_user(&user)) {
+    else if (!find_user(&world.postconf, &user))
         mtacheck_add(findings, MTACHECK_WARNING, "finish the installation of Postfix",
-                     "there is postconf, but no user postfix: the mail server is not checked");
-    } else {
-        struct mtacheck_world world = {
-            .postconf = {settings, services, options}, .conf = conf, .reach = reach, .arg = &user};
+                     "there is postconf, but not the user that Postfix runs as: the mail server is "
+                     "not checked");
+    else
         mtacheck_run(&world, findings);
-    }
     free(settings);
     free(services);
     free(options);
