@@ -501,14 +501,28 @@ struct fetch_wait *fetch_ask(struct fetch *fetch, enum facts_kind kind, const ch
     return wait;
 }
 
+/* Short-lived facts are due at half their life: an ahead beyond their ttl is no reason to ask
+ * without end. */
+static bool is_due(const struct known *known, int64_t ahead, int64_t now)
+{
+    const struct facts *facts = known_fresh(known, true, now);
+    int64_t half;
+
+    if (known_is_resting(known, now))
+        return false;
+    if (!facts)
+        return true;
+    half = (int64_t)facts->ttl * 1000 / 2;
+    return !known_fresh(known, true, now + (ahead < half ? ahead : half));
+}
+
 void fetch_refresh(struct fetch *fetch, enum facts_kind kind, const char *name, int64_t ahead)
 {
     char key[KEY_SIZE];
     const struct known *known = find(fetch, key_of(kind, name, key));
     struct job *job = local_get(fetch->jobs, key, 0);
-    int64_t now = clock_mono();
 
-    if (known && (known_fresh(known, true, now + ahead) || known_is_resting(known, now)))
+    if (known && !is_due(known, ahead, clock_mono()))
         return;
     if (job)
         ask_dns(job);

@@ -62,8 +62,8 @@ struct fetch_wait *fetch_ask(struct fetch *fetch, enum facts_kind kind, const ch
                              enum fetch_trust trust, int64_t budget, fetch_done *done, void *arg);
 void fetch_cancel(struct fetch_wait *wait);
 
-/* Starts a DNS look-up if own facts are missing or expire within ahead milliseconds; nobody waits.
- */
+/* Starts a DNS look-up if own facts are missing, or expire within ahead milliseconds or half their
+ * ttl, whichever is less; nobody waits. */
 void fetch_refresh(struct fetch *fetch, enum facts_kind kind, const char *name, int64_t ahead);
 
 /* One key changed in Redis (name is the rest of it): looks there. Gone: what was shared is dropped,

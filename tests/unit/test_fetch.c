@@ -542,6 +542,40 @@ static void test_refresh(void **state)
     fetch_refresh(world.fetch, FACTS_MX, "example.com", 60000);
     assert_int_equal(world.dns.asked, 2);
     ask_mx(&world); /* not waited for: still fresh */
+    rule_add(&world,
+             (struct rule){ANSWER_MX, "short.example.com", FACTS_OK, "1 mx1.example.com", 30, 1});
+    ask_for(&world, FACTS_MX, "short.example.com", FETCH_OWN, 1000);
+    fetch_refresh(world.fetch, FACTS_MX, "short.example.com", 60000);
+    assert_int_equal(world.dns.asked, 3);
+    skew += 16 * 1000;
+    fetch_refresh(world.fetch, FACTS_MX, "short.example.com", 60000);
+    assert_int_equal(world.dns.asked, 4);
+    done(&world);
+}
+
+static bool is_dns_idle(void *arg)
+{
+    return ((struct world *)arg)->dns.open == 0;
+}
+
+/* A look-up ahead of time that fails takes nothing away, and rests. */
+static void test_refresh_fails(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_open(&world);
+    ask_mx(&world);
+    rule_add(&world, (struct rule){ANSWER_MX, "example.com", FACTS_FAIL, "", 60, 1});
+    skew += 290 * 1000;
+    fetch_refresh(world.fetch, FACTS_MX, "example.com", 20000);
+    assert_true(box_wait(world.base, is_dns_idle, &world, SOON));
+    assert_true(has_own_mx(&world));
+    fetch_refresh(world.fetch, FACTS_MX, "example.com", 20000);
+    assert_int_equal(world.dns.asked, 2);
+    skew += 1000;
+    fetch_refresh(world.fetch, FACTS_MX, "example.com", 20000);
+    assert_int_equal(world.dns.asked, 3);
     done(&world);
 }
 
@@ -855,6 +889,7 @@ int main(void)
         cmocka_unit_test(test_changed_is_carried),
         cmocka_unit_test(test_callback_cancels_and_asks),
         cmocka_unit_test(test_refresh),
+        cmocka_unit_test(test_refresh_fails),
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_forget_without_redis),
         cmocka_unit_test(test_real_written_as_the_contract_says),
