@@ -1,0 +1,348 @@
+/*
+ * The guard with something broken: uncertain means accept, soon, and normal again soon after.
+ */
+#include "tests/replay/replay.h"
+#include "tests/replay/site.h"
+
+/* `mxwarden hosts --json` of node names this link for mx1. */
+static void expect_missing(struct node *node, const char *link)
+{
+    const char *reply = world_control(node, "{\"command\": \"hosts\"}");
+    char wanted[64];
+
+    snprintf(wanted, sizeof wanted, "\"missing\": \"%s\"", link);
+    if (!strstr(reply, wanted))
+        fail_msg("no %s in %s", wanted, reply);
+}
+
+static void preferred_host_refuses(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_REFUSED, site.mx1);
+    world_run(6000);
+    expect_accept(site.mx2, &mail, "better-down");
+    site_close(&site);
+}
+
+static void preferred_host_says_421(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_421, site.mx1);
+    world_run(6000);
+    expect_accept(site.mx2, &mail, "better-down");
+    site_close(&site);
+}
+
+/* Its port swallowed: the probe hangs, and the last good one is too old after ten seconds. */
+static void preferred_host_falls_silent(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_SILENT, site.mx1);
+    world_run(10000);
+    expect_accept(site.mx2, &mail, "better-down");
+    site_close(&site);
+}
+
+static void preferred_host_is_back(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_REFUSED, site.mx1);
+    world_run(MINUTE);
+    world_set_host(MX1, WORLD_SMTP_UP, site.mx1);
+    world_run(MINUTE);
+    expect_accept(site.mx2, &mail, "better-down"); /* hold_down */
+    world_run(5 * MINUTE);
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+static void milter_detached_there(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_milter(MX1, false, NULL);
+    world_run(10000);
+    expect_accept(site.mx2, &mail, "unobserved");
+    expect_missing(site.mx2, "milter");
+    world_set_milter(MX1, true, NULL);
+    world_run(10000);
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+static void listeners_wrong_there(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_milter(MX1, true, "10.0.0.10");
+    world_run(10000);
+    expect_accept(site.mx2, &mail, "unobserved");
+    expect_missing(site.mx2, "listeners");
+    site_close(&site);
+}
+
+static void redis_lost_there(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_node_redis(site.mx1, WORLD_REDIS_DOWN);
+    world_run(20000); /* until its heartbeat has run out, too */
+    expect_accept(site.mx2, &mail, "unobserved");
+    expect_missing(site.mx2, "node");
+    site_close(&site);
+}
+
+static void daemon_killed_there(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_kill(site.mx1);
+    site.mx1 = NULL;
+    world_run(8000);
+    expect_accept(site.mx2, &mail, "unobserved");
+    world_run(15000);
+    expect_missing(site.mx2, "node");
+    site_close(&site);
+}
+
+static void redis_lost_here(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_redis(WORLD_REDIS_DOWN);
+    expect_accept(site.mx2, &mail, "memory");
+    assert_in_range(world_took(), 0, 100);
+    world_run(12000);
+    expect_accept(site.mx2, &mail, "unobserved");
+    expect_missing(site.mx2, "redis");
+    site_close(&site);
+}
+
+static void redis_hangs(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_redis(WORLD_REDIS_HANGS);
+    expect_accept(site.mx2, &mail, "memory");
+    assert_in_range(world_took(), 0, 1000);
+    site_close(&site);
+}
+
+static void redis_back_with_all_its_keys(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_restart_redis(false);
+    expect_accept(site.mx2, &mail, "young"); /* another run_id: writes may have been lost */
+    world_run(16 * MINUTE);
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+static void redis_emptied(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    expect_defer(site.mx2, &mail);
+    world_restart_redis(true);
+    world_run(12000);
+    expect_accept(site.mx2, &mail, "young");
+    world_run(15 * MINUTE);
+    mail.client = "203.0.113.1";
+    mail.name = mail.helo = NULL;
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+/* Writes fail: what cannot be kept is not refused. */
+static void redis_readonly(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_node_redis(site.mx2, WORLD_REDIS_READONLY);
+    expect_accept(site.mx2, &mail, "memory");
+    site_close(&site);
+}
+
+static void redis_evicts(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_evict(10);
+    world_run(2000);
+    expect_accept(site.mx2, &mail, "memory");
+    world_run(16 * MINUTE);
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+/* The retry is let in though the server that remembered the refusal is gone. */
+static void retry_after_redis_was_lost(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    expect_defer(site.mx2, &mail);
+    world_set_redis(WORLD_REDIS_DOWN);
+    world_run(4 * MINUTE);
+    assert_string_equal(world_rcpt(site.mx2, &mail), "DUNNO");
+    site_close(&site);
+}
+
+static void dns_fails_for_a_cold_domain(void **state)
+{
+    struct site site =
+        site_start(SITE_CONF("mx1.example.com", ""),
+                   SITE_CONF("mx2.example.com", "domain \"*\" { guard { mode = \"defer\" } }\n"));
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_dns(WORLD_DNS_SILENT);
+    mail.recipient = "u@cold.example";
+    expect_accept(site.mx2, &mail, "dns-fail");
+    assert_in_range(world_took(), 0, 1500);
+    world_run(MINUTE);
+    world_set_dns(WORLD_DNS_SERVFAIL);
+    expect_accept(site.mx2, &mail, "dns-fail");
+    site_close(&site);
+}
+
+/* What was known serves on, for a day. */
+static void dns_fails_for_a_known_domain(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_dns(WORLD_DNS_SERVFAIL);
+    world_run(60 * MINUTE);
+    expect_defer(site.mx2, &mail);
+    world_run(25 * 60 * MINUTE);
+    expect_accept(site.mx2, &mail, "dns-fail");
+    site_close(&site);
+}
+
+/* A better host that has just appeared is not held against anyone. */
+static void mx_set_changes(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_mx("example.com", "5 mx0.example.com,10 mx1.example.com,20 mx2.example.com");
+    world_set_addr("mx0.example.com", "192.0.2.5");
+    world_run(2 * MINUTE);
+    expect_accept(site.mx2, &mail, "mx-changed");
+    world_run(15 * MINUTE);
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+/* Under "*" strangers' hosts are never probed, so that nobody can be held to them. */
+static void strangers_are_never_probed(void **state)
+{
+    struct site site =
+        site_start(SITE_CONF("mx1.example.com", ""),
+                   SITE_CONF("mx2.example.com", "domain \"*\" { guard { mode = \"defer\" } }\n"));
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_mx("evil.example", "10 target.example,20 mx2.example.com");
+    world_set_addr("target.example", "203.0.113.66");
+    world_set_host("203.0.113.66", WORLD_SMTP_UP, NULL);
+    mail.recipient = "u@evil.example";
+    expect_accept(site.mx2, &mail, "better-down");
+    world_run(10 * MINUTE);
+    expect_accept(site.mx2, &mail, "better-down");
+    assert_null(strstr(world_control(site.mx2, "{\"command\": \"hosts\"}"), "203.0.113.66"));
+    site_close(&site);
+}
+
+/* One host, no Redis: the same, from the process's own memory. */
+static void single_host_without_redis(void **state)
+{
+    struct world_mail mail = stranger();
+    struct site site = {0};
+
+    (void)state;
+    world_open();
+    site_zone();
+    site.mx1 = world_start("node = \"mx1.example.com\" own = {\"" MX2 "\"}\n"
+                           "domain \"example.com\" { guard { mode = \"defer\" } }\n",
+                           MX1);
+    world_set_host(MX1, WORLD_SMTP_UP, site.mx1);
+    world_set_host(MX2, WORLD_SMTP_UP, site.mx1);
+    expect_accept(site.mx1, &mail, "better-down"); /* nothing was ever probed */
+    world_run(16 * MINUTE);
+    expect_defer(site.mx1, &mail);
+    world_run(5 * MINUTE);
+    expect_accept(site.mx1, &mail, "yielded");
+    mail.client = "203.0.113.1";
+    mail.name = mail.helo = NULL;
+    mail.listener = MX1;
+    world_visit(site.mx1, &mail);
+    mail.listener = MX2;
+    expect_accept(site.mx1, &mail, "seen");
+    site_close(&site);
+}
+
+int replay_faults(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(preferred_host_refuses),
+        cmocka_unit_test(preferred_host_says_421),
+        cmocka_unit_test(preferred_host_falls_silent),
+        cmocka_unit_test(preferred_host_is_back),
+        cmocka_unit_test(milter_detached_there),
+        cmocka_unit_test(listeners_wrong_there),
+        cmocka_unit_test(redis_lost_there),
+        cmocka_unit_test(daemon_killed_there),
+        cmocka_unit_test(redis_lost_here),
+        cmocka_unit_test(redis_hangs),
+        cmocka_unit_test(redis_back_with_all_its_keys),
+        cmocka_unit_test(redis_emptied),
+        cmocka_unit_test(redis_readonly),
+        cmocka_unit_test(redis_evicts),
+        cmocka_unit_test(retry_after_redis_was_lost),
+        cmocka_unit_test(dns_fails_for_a_cold_domain),
+        cmocka_unit_test(dns_fails_for_a_known_domain),
+        cmocka_unit_test(mx_set_changes),
+        cmocka_unit_test(strangers_are_never_probed),
+        cmocka_unit_test(single_host_without_redis),
+    };
+
+    return cmocka_run_group_tests_name("replay-faults", tests, NULL, NULL);
+}

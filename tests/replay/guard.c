@@ -1,0 +1,425 @@
+/*
+ * The guard, all well: who is let in, who is deferred, what is remembered.
+ */
+#include "tests/replay/replay.h"
+#include "tests/replay/site.h"
+
+static void skipper_is_deferred(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    expect_verdict(site.mx2, &mail,
+                   "451 4.7.1 Please deliver to the preferred MX first (mx1.example.com)",
+                   "bypass");
+    assert_in_range(world_took(), 250, 400);
+    assert_non_null(
+        strstr(world_log(site.mx2), " mx=mx2.example.com tier=20 better=mx1.example.com "));
+    site_close(&site);
+}
+
+static void policy_client_may_still_refuse(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    mail.policy = true;
+    expect_verdict(site.mx2, &mail, "DEFER_IF_PERMIT 4.7.1 Please deliver", "bypass");
+    site_close(&site);
+}
+
+static void preferred_host_judges_nobody(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = at(stranger(), MX1);
+
+    (void)state;
+    expect_accept(site.mx1, &mail, "best");
+    site_close(&site);
+}
+
+static void seen_at_preferred_host(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+
+    (void)state;
+    world_visit(site.mx1, &first);
+    expect_accept(site.mx2, &mail, "seen");
+    assert_in_range(world_took(), 0, 10);
+    site_close(&site);
+}
+
+static void seen_by_network(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+
+    (void)state;
+    first.client = "198.51.100.200";
+    first.name = NULL;
+    world_visit(site.mx1, &first);
+    mail.name = NULL;
+    expect_accept(site.mx2, &mail, "seen");
+    mail.client = "198.51.101.7";
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+static void seen_by_verified_domain(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+
+    (void)state;
+    first.client = "203.0.113.9";
+    first.name = "out9.example.net";
+    world_visit(site.mx1, &first);
+    expect_accept(site.mx2, &mail, "seen");
+    site_close(&site);
+}
+
+/* A provider's generic name says nothing about who is there. */
+static void generic_names_are_no_domain(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+
+    (void)state;
+    first.client = "203.0.113.9";
+    first.name = "host-203-0-113-9.example.net";
+    world_visit(site.mx1, &first);
+    mail.name = "host-198-51-100-7.example.net";
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+/* One message from a pool of unrelated addresses: HELO domain, sender domain and recipient. */
+static void seen_by_envelope(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+
+    (void)state;
+    mail.name = NULL;
+    first.client = "203.0.113.9";
+    first.name = NULL;
+    assert_string_equal(world_rcpt(site.mx1, &first), "DUNNO");
+    expect_accept(site.mx2, &mail, "seen");
+    site_close(&site);
+}
+
+/* Postfix refused the recipient at mx1 itself: a visit all the same, and nothing to judge. */
+static void refused_recipient_is_evidence(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+
+    (void)state;
+    first.refused = true;
+    assert_string_equal(world_rcpt(site.mx1, &first), "DUNNO");
+    expect_accept(site.mx2, &mail, "seen");
+    mail = at(stranger(), MX2);
+    mail.client = "203.0.113.77";
+    mail.name = NULL;
+    mail.recipient = "v@example.com";
+    mail.refused = true;
+    assert_string_equal(world_rcpt(site.mx2, &mail), "DUNNO");
+    site_close(&site);
+}
+
+/* The visit at mx1 is written while mx2 is about to refuse. */
+static void visit_a_moment_too_late(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+    char visit[256];
+
+    (void)state;
+    snprintf(visit, sizeof visit, "SET mxw1:seen:[" MX1 "]:[198.51.100.7] %d,connect EX 86400",
+             WORLD_START_UNIX + 960);
+    world_redis_later(100, visit);
+    expect_accept(site.mx2, &mail, "seen");
+    assert_in_range(world_took(), 250, 400);
+    site_close(&site);
+}
+
+static void evidence_ends(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+
+    (void)state;
+    world_visit(site.mx1, &first);
+    world_run(24 * 60 * MINUTE + MINUTE);
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+static void retry_is_let_in_and_learned(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    expect_defer(site.mx2, &mail);
+    world_run(3 * MINUTE);
+    expect_defer(site.mx2, &mail);
+    world_run(MINUTE);
+    expect_accept(site.mx2, &mail, "yielded");
+    world_run(1000);
+    assert_true(world_has_key("mxw1:ok:example.com:\\[198.51.100.7\\]"));
+    assert_true(world_has_key("mxw1:ok:example.com:example.net"));
+    mail.recipient = "other@example.com";
+    expect_accept(site.mx2, &mail, "learned");
+    site_close(&site);
+}
+
+/* A sender that retries from elsewhere: network, verified domain, HELO domain. */
+static void retry_from_elsewhere(void **state)
+{
+    static const struct {
+        const char *client, *name, *helo, *reason;
+    } again[] = {
+        {"198.51.100.99", NULL, NULL, "yielded"},
+        {"203.0.113.1", "out2.example.net", NULL, "yielded"},
+        {"203.0.113.1", NULL, "out2.example.net", "yielded"},
+        {"203.0.113.1", NULL, NULL, "bypass"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof again / sizeof *again; i++) {
+        struct site site = site_open();
+        struct world_mail mail = stranger();
+
+        expect_defer(site.mx2, &mail);
+        world_run(5 * MINUTE);
+        mail.client = again[i].client;
+        mail.name = again[i].name;
+        mail.helo = again[i].helo;
+        world_rcpt(site.mx2, &mail);
+        assert_string_equal(world_reason(site.mx2), again[i].reason);
+        site_close(&site);
+    }
+}
+
+static void another_message_does_not_yield(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    expect_defer(site.mx2, &mail);
+    world_run(5 * MINUTE);
+    mail.recipient = "other@example.com";
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+/* Detect answers at once, and still looks twice before it says bypass. Its keys are the dry ones. */
+static void detect_costs_nothing(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    mail.recipient = "u@detect.example.com";
+    assert_string_equal(world_rcpt(site.mx2, &mail), "DUNNO");
+    assert_in_range(world_took(), 0, 20);
+    world_run(300);
+    assert_string_equal(world_reason(site.mx2), "bypass");
+    assert_true(world_has_key("mxw1:dry:defer:*"));
+    assert_false(world_has_key("mxw1:defer:*"));
+    world_run(5 * MINUTE);
+    expect_accept(site.mx2, &mail, "yielded");
+    world_run(1000);
+    assert_true(world_has_key("mxw1:dry:ok:detect.example.com:*"));
+    assert_false(world_has_key("mxw1:ok:*"));
+    site_close(&site);
+}
+
+static void tag_adds_a_header(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    mail.recipient = "u@tag.example.com";
+    expect_verdict(site.mx2, &mail,
+                   "PREPEND X-MX-Warden: bypass; domain=tag.example.com; mx=mx2.example.com",
+                   "bypass");
+    site_close(&site);
+}
+
+static void others_are_let_alone(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    mail.recipient = "u@elsewhere.example";
+    expect_accept(site.mx2, &mail, "unguarded");
+    mail = stranger();
+    mail.recipient = "postmaster@example.com";
+    expect_accept(site.mx2, &mail, "exempt-recipient");
+    mail = stranger();
+    mail.sasl = "somebody";
+    expect_accept(site.mx2, &mail, "exempt-sasl");
+    mail = stranger();
+    mail.client = MX1;
+    expect_accept(site.mx2, &mail, "exempt-mx");
+    mail = stranger();
+    mail.client = "unknown";
+    expect_accept(site.mx2, &mail, "no-client");
+    mail = stranger();
+    mail.listener = "";
+    expect_accept(site.mx2, &mail, "no-listener");
+    mail = stranger();
+    mail.listener = "192.0.2.99";
+    expect_accept(site.mx2, &mail, "off-mx");
+    site_close(&site);
+}
+
+/* The listener's address behind NAT, mapped. */
+static void listeners_are_mapped(void **state)
+{
+    struct site site =
+        site_start(SITE_CONF("mx1.example.com", "listeners = {\"10.0.0.10=" MX1 "\"}\n"),
+                   SITE_CONF("mx2.example.com", "listeners = {\"10.0.0.20=" MX2 "\"}\n"));
+    struct world_mail mail = at(stranger(), "10.0.0.20");
+
+    (void)state;
+    world_set_milter(MX1, true, "10.0.0.10");
+    world_run(MINUTE);
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+/* Whoever says EHLO mxwp-... is no probe for that. */
+static void probe_name_unlocks_nothing(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    mail.helo = "mxwp-00112233445566778899aabbccddeeff.mx1.example.com";
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+/* Probes, and connections between the site's own hosts, are no visits. */
+static void own_hosts_leave_no_evidence(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = at(stranger(), MX1);
+
+    (void)state;
+    assert_true(world_has_key("mxw1:proof:*"));
+    assert_false(world_has_key("mxw1:seen:*"));
+    mail.client = MX2;
+    world_visit(site.mx1, &mail);
+    world_run(100);
+    assert_false(world_has_key("mxw1:seen:*"));
+    site_close(&site);
+}
+
+static void keys_have_their_times(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_visit(site.mx2, &mail);
+    expect_defer(site.mx2, &mail);
+    assert_in_range(world_ttl("mxw1:seen:[" MX2 "]:[198.51.100.7]"), 86390, 86400);
+    assert_in_range(world_ttl("mxw1:seen:[" MX2 "]:[198.51.100.0/24]"), 86390, 86400);
+    assert_in_range(world_ttl("mxw1:seen:[" MX2 "]:example.net"), 86390, 86400);
+    assert_in_range(world_ttl("mxw1:mx:example.com"), 86400, 86460);
+    assert_in_range(world_ttl("mxw1:addr:mx1.example.com"), 86400, 86460);
+    assert_in_range(world_ttl("mxw1:health:mx1.example.com:25"), 50, 60);
+    assert_in_range(world_ttl("mxw1:node:mx2.example.com"), 9, 15);
+    assert_int_equal(world_ttl("mxw1:epoch"), -1);
+    assert_int_equal(world_ttl("mxw1:stat:mx2.example.com"), -1);
+    assert_string_equal(world_redis("HGET mxw1:mx:example.com order"),
+                        "10 mx1.example.com,20 mx2.example.com");
+    site_close(&site);
+}
+
+/* A restart with Redis intact is no loss of memory, and costs no hold_down. */
+static void restart_goes_on(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_stop(site.mx2);
+    world_run(2000);
+    site.mx2 = world_start(SITE_CONF("mx2.example.com", ""), MX2);
+    world_set_host(MX2, WORLD_SMTP_UP, site.mx2);
+    world_run(3000);
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+static void reload_takes_effect(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    expect_defer(site.mx2, &mail);
+    world_reload(site.mx2, "node = \"mx2.example.com\"\n"
+                           "cache { redis = \"unix:/nowhere/redis.sock\" }\n"
+                           "domain \"example.com\" { guard { mode = \"off\" } }\n");
+    expect_accept(site.mx2, &mail, "exempt-off");
+    site_close(&site);
+}
+
+static void explain_notes_nothing(void **state)
+{
+    struct site site = site_open();
+    const char *reply;
+
+    (void)state;
+    reply = world_control(site.mx2, "{\"command\": \"explain\", \"client\": \"198.51.100.7\", "
+                                    "\"listener\": \"" MX2 "\", \"rcpt\": \"u@example.com\", "
+                                    "\"sender\": \"a@example.net\"}");
+    assert_non_null(strstr(reply, "\"bypass\""));
+    assert_false(world_has_key("mxw1:defer:*"));
+    assert_false(world_has_key("mxw1:seen:*"));
+    site_close(&site);
+}
+
+int replay_guard(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(skipper_is_deferred),
+        cmocka_unit_test(policy_client_may_still_refuse),
+        cmocka_unit_test(preferred_host_judges_nobody),
+        cmocka_unit_test(seen_at_preferred_host),
+        cmocka_unit_test(seen_by_network),
+        cmocka_unit_test(seen_by_verified_domain),
+        cmocka_unit_test(generic_names_are_no_domain),
+        cmocka_unit_test(seen_by_envelope),
+        cmocka_unit_test(refused_recipient_is_evidence),
+        cmocka_unit_test(visit_a_moment_too_late),
+        cmocka_unit_test(evidence_ends),
+        cmocka_unit_test(retry_is_let_in_and_learned),
+        cmocka_unit_test(retry_from_elsewhere),
+        cmocka_unit_test(another_message_does_not_yield),
+        cmocka_unit_test(detect_costs_nothing),
+        cmocka_unit_test(tag_adds_a_header),
+        cmocka_unit_test(others_are_let_alone),
+        cmocka_unit_test(listeners_are_mapped),
+        cmocka_unit_test(probe_name_unlocks_nothing),
+        cmocka_unit_test(own_hosts_leave_no_evidence),
+        cmocka_unit_test(keys_have_their_times),
+        cmocka_unit_test(restart_goes_on),
+        cmocka_unit_test(reload_takes_effect),
+        cmocka_unit_test(explain_notes_nothing),
+    };
+
+    return cmocka_run_group_tests_name("replay-guard", tests, NULL, NULL);
+}

@@ -1,0 +1,9 @@
+/*
+ * The replay: scenarios in scripted time. REPLAY_LOG=1 in the environment prints every log line.
+ */
+#include "tests/replay/replay.h"
+
+int main(void)
+{
+    return replay_guard() + replay_faults() + replay_route();
+}

@@ -1,0 +1,228 @@
+/*
+ * Routes through the socketmap: pools with health and overrides, a backup's primary, and nothing
+ * that ever answers wrongly.
+ */
+#include "tests/replay/replay.h"
+#include "tests/replay/site.h"
+
+#define POOL                                                                                       \
+    "domain \"pool.example.com\" { route = \"pool gateways\" }\n"                                  \
+    "pool \"gateways\" {\n"                                                                        \
+    "    tier \"10\" { host \"gw1.example.net:25\" { } }\n"                                        \
+    "    tier \"20\" { host \"backup.example.net:2525\" { } }\n"                                   \
+    "}\n"
+
+static const char first[] = "OK smtp:[gw1.example.net]:25, [backup.example.net]:2525";
+static const char second[] = "OK smtp:[backup.example.net]:2525, [gw1.example.net]:25";
+static const char only_second[] = "OK smtp:[backup.example.net]:2525";
+
+static void gateways(void)
+{
+    world_set_addr("gw1.example.net", "203.0.113.1");
+    world_set_addr("backup.example.net", "203.0.113.2");
+    world_set_host("203.0.113.1", WORLD_SMTP_UP, NULL);
+    world_set_host("203.0.113.2", WORLD_SMTP_UP, NULL);
+}
+
+static struct site open_pool(void)
+{
+    struct site site =
+        site_start(SITE_CONF("mx1.example.com", POOL), SITE_CONF("mx2.example.com", POOL));
+
+    gateways();
+    world_run(2 * MINUTE);
+    return site;
+}
+
+static void strangers_are_not_found(void **state)
+{
+    struct site site = open_pool();
+    unsigned queries = world_dns_queries();
+
+    (void)state;
+    expect_map(site.mx1, "*", "NOTFOUND ");
+    expect_map(site.mx1, "u@elsewhere.example", "NOTFOUND ");
+    expect_map(site.mx1, "u@example.com", "NOTFOUND ");
+    expect_map(site.mx1, "root", "NOTFOUND ");
+    assert_int_equal(world_dns_queries(), queries);
+    site_close(&site);
+}
+
+static void pool_by_tier_and_health(void **state)
+{
+    struct site site = open_pool();
+
+    (void)state;
+    expect_map(site.mx1, "u@pool.example.com", first);
+    world_set_host("203.0.113.1", WORLD_SMTP_REFUSED, NULL);
+    world_run(8000); /* two failures do not yet count */
+    expect_map(site.mx1, "u@pool.example.com", first);
+    world_run(12000);
+    expect_map(site.mx1, "u@pool.example.com", second);
+    world_set_host("203.0.113.1", WORLD_SMTP_UP, NULL);
+    world_run(15000);
+    expect_map(site.mx1, "u@pool.example.com", first);
+    site_close(&site);
+}
+
+static void drained_by_hand_everywhere(void **state)
+{
+    struct site site = open_pool();
+
+    (void)state;
+    world_redis("HSET mxw1:override:gw1.example.net:25 state drain");
+    world_run(1000);
+    expect_map(site.mx1, "u@pool.example.com", only_second);
+    expect_map(site.mx2, "u@pool.example.com", only_second);
+    world_redis("DEL mxw1:override:gw1.example.net:25");
+    world_run(1000);
+    expect_map(site.mx1, "u@pool.example.com", first);
+    expect_map(site.mx2, "u@pool.example.com", first);
+    site_close(&site);
+}
+
+static void drained_by_command_everywhere(void **state)
+{
+    struct site site = open_pool();
+
+    (void)state;
+    assert_non_null(
+        strstr(world_control(site.mx1, "{\"command\": \"drain\", \"host\": \"gw1.example.net\"}"),
+               "\"ok\""));
+    world_run(1000);
+    expect_map(site.mx1, "u@pool.example.com", only_second);
+    expect_map(site.mx2, "u@pool.example.com", only_second);
+    assert_non_null(
+        strstr(world_control(site.mx2, "{\"command\": \"ready\", \"host\": \"gw1.example.net\"}"),
+               "\"ok\""));
+    world_run(1000);
+    expect_map(site.mx1, "u@pool.example.com", first);
+    site_close(&site);
+}
+
+static void nonsense_by_hand_changes_nothing(void **state)
+{
+    struct site site = open_pool();
+
+    (void)state;
+    world_redis("SET mxw1:override:gw1.example.net:25 drain");
+    world_run(1000);
+    expect_map(site.mx1, "u@pool.example.com", first);
+    world_redis("DEL mxw1:override:gw1.example.net:25");
+    world_redis("HSET mxw1:override:gw1.example.net:25 state nonsense weight 99999999999");
+    world_run(1000);
+    expect_map(site.mx1, "u@pool.example.com", first);
+    site_close(&site);
+}
+
+static void everything_down_still_has_an_answer(void **state)
+{
+    struct site site = open_pool();
+
+    (void)state;
+    world_set_host("203.0.113.1", WORLD_SMTP_REFUSED, NULL);
+    world_set_host("203.0.113.2", WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    expect_map(site.mx1, "u@pool.example.com", first);
+    world_set_dns(WORLD_DNS_SERVFAIL);
+    world_set_redis(WORLD_REDIS_DOWN);
+    world_run(48 * 60 * MINUTE);
+    expect_map(site.mx1, "u@pool.example.com", first);
+    expect_map(site.mx1, "*", "NOTFOUND ");
+    site_close(&site);
+}
+
+/* Cold, with a silent DNS: the configured order, within the budget. */
+static void pool_is_never_not_found(void **state)
+{
+    struct node *node;
+
+    (void)state;
+    world_open();
+    world_set_dns(WORLD_DNS_SILENT);
+    node = world_start("node = \"mx9.example.com\"\n" POOL, "192.0.2.90");
+    expect_map(node, "u@pool.example.com", first);
+    assert_in_range(world_took(), 0, 250);
+    expect_map(node, "*", "NOTFOUND ");
+    world_run(MINUTE);
+    expect_map(node, "u@pool.example.com", first);
+    world_stop(node);
+    world_close();
+}
+
+/* What is in Redis is no proof: a route uses what this process resolved itself. */
+static void poisoned_ordering_changes_no_route(void **state)
+{
+    struct site site = site_start(
+        SITE_CONF("mx1.example.com", ""),
+        SITE_CONF("mx2.example.com", "domain \"bulk.example.com\" { route = \"mx\" }\n"));
+    char command[512];
+
+    (void)state;
+    world_set_mx("bulk.example.com", "10 a.example.net");
+    world_set_addr("a.example.net", "203.0.113.1");
+    world_run(MINUTE * 6);
+    expect_map(site.mx2, "u@bulk.example.com", "OK smtp:[a.example.net]:25");
+    snprintf(command, sizeof command,
+             "HSET mxw1:mx:bulk.example.com order 10_evil.example state ok ttl 3600 fetched %d "
+             "expires %d",
+             WORLD_START_UNIX + 1000, WORLD_START_UNIX + 9000);
+    *strchr(strstr(command, "10_"), '_') = '\t'; /* the words are split at spaces */
+    world_redis(command);
+    world_redis("HSET mxw1:addr:evil.example a [203.0.113.66] state ok");
+    world_run(1000);
+    expect_map(site.mx2, "u@bulk.example.com", "OK smtp:[a.example.net]:25");
+    site_close(&site);
+}
+
+static void backup_sends_to_the_primary(void **state)
+{
+    struct site site = site_start(
+        SITE_CONF("mx1.example.com", "domain \"p.example.com\" { route = \"primary\" }\n"),
+        SITE_CONF("mx2.example.com", "domain \"p.example.com\" { route = \"primary\" }\n"));
+
+    (void)state;
+    world_set_mx("p.example.com", "10 mx1.example.com,20 mx2.example.com,30 mx3.example.com");
+    world_set_addr("mx3.example.com", "192.0.2.30");
+    world_run(6 * MINUTE);
+    expect_map(site.mx2, "u@p.example.com", "OK smtp:[mx1.example.com]:25");
+    expect_map(site.mx1, "u@p.example.com", "NOTFOUND ");
+    world_set_host(MX1, WORLD_SMTP_REFUSED, site.mx1);
+    world_run(MINUTE);
+    expect_map(site.mx2, "u@p.example.com", "OK smtp:[mx1.example.com]:25");
+    world_set_dns(WORLD_DNS_SERVFAIL);
+    world_run(72 * 60 * MINUTE);
+    expect_map(site.mx2, "u@p.example.com", "OK smtp:[mx1.example.com]:25");
+    site_close(&site);
+}
+
+static void null_mx_is_an_error_for_good(void **state)
+{
+    struct site site =
+        site_start(SITE_CONF("mx1.example.com", "domain \"n.example.com\" { route = \"mx\" }\n"),
+                   SITE_CONF("mx2.example.com", ""));
+
+    (void)state;
+    world_set_mx("n.example.com", "null");
+    world_run(6 * MINUTE);
+    expect_map(site.mx1, "u@n.example.com", "OK error:5.1.10 Domain does not accept mail");
+    site_close(&site);
+}
+
+int replay_route(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(strangers_are_not_found),
+        cmocka_unit_test(pool_by_tier_and_health),
+        cmocka_unit_test(drained_by_hand_everywhere),
+        cmocka_unit_test(drained_by_command_everywhere),
+        cmocka_unit_test(nonsense_by_hand_changes_nothing),
+        cmocka_unit_test(everything_down_still_has_an_answer),
+        cmocka_unit_test(pool_is_never_not_found),
+        cmocka_unit_test(poisoned_ordering_changes_no_route),
+        cmocka_unit_test(backup_sends_to_the_primary),
+        cmocka_unit_test(null_mx_is_an_error_for_good),
+    };
+
+    return cmocka_run_group_tests_name("replay-route", tests, NULL, NULL);
+}

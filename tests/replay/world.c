@@ -1,0 +1,98 @@
+/*
+ * The world's beginning and end, and asking in the real protocols.
+ */
+#include "tests/replay/world_inside.h"
+
+#include "policy/attrs.h"
+#include "policy/netstring.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void world_open(void)
+{
+    world_log_open();
+    world_loop_open();
+    world_redis_open();
+    world_net_open();
+}
+
+void world_close(void)
+{
+    world_net_close();
+    world_redis_close();
+    world_loop_close();
+}
+
+size_t world_request(char *out, size_t size, const char *state, const struct world_mail *mail)
+{
+    size_t length = 0;
+    const char *pair[][2] = {
+        {"request", "smtpd_access_policy"},
+        {"protocol_state", state},
+        {"protocol_name", "ESMTP"},
+        {"client_address", mail->client},
+        {"client_name", mail->name ? mail->name : "unknown"},
+        {"helo_name", mail->helo ? mail->helo : ""},
+        {"sender", mail->sender ? mail->sender : ""},
+        {"recipient", mail->recipient ? mail->recipient : ""},
+        {"instance", mail->instance ? mail->instance : "1"},
+        {"server_address", mail->listener ? mail->listener : ""},
+        {"server_port", "25"},
+        {"sasl_username", mail->sasl ? mail->sasl : ""},
+        {"mxwarden_asker", mail->policy ? "" : "milter"},
+        {"mxwarden_refused", mail->refused ? "1" : ""},
+    };
+
+    for (size_t i = 0; i < sizeof pair / sizeof *pair; i++)
+        attrs_put(out, size, &length, pair[i][0], pair[i][1]);
+    attrs_end(out, size, &length);
+    return length;
+}
+
+void world_visit(struct node *node, const struct world_mail *mail)
+{
+    char request[4096];
+    struct world_mail at_connect = {.client = mail->client,
+                                    .name = mail->name,
+                                    .listener = mail->listener,
+                                    .policy = mail->policy};
+    size_t length = world_request(request, sizeof request, "CONNECT", &at_connect);
+
+    world_talk(node, "policy", request, length, true);
+}
+
+const char *world_rcpt(struct node *node, const struct world_mail *mail)
+{
+    static char action[2048];
+    char request[4096];
+    size_t length = world_request(request, sizeof request, "RCPT", mail);
+    const char *reply = world_talk(node, "policy", request, length, true);
+
+    action[0] = '\0';
+    if (strncmp(reply, "action=", 7) == 0)
+        snprintf(action, sizeof action, "%.*s", (int)strcspn(reply + 7, "\n"), reply + 7);
+    return action;
+}
+
+const char *world_map(struct node *node, const char *request)
+{
+    static char out[2048];
+    char frame[2048];
+    const char *payload, *reply;
+    size_t used, size, length = netstring_format(request, strlen(request), frame, sizeof frame);
+
+    reply = world_talk(node, "socketmap", frame, length, true);
+    out[0] = '\0';
+    if (netstring_scan(reply, strlen(reply), &payload, &size, &used) == NETSTRING_DONE)
+        snprintf(out, sizeof out, "%.*s", (int)size, payload);
+    return out;
+}
+
+const char *world_control(struct node *node, const char *request)
+{
+    char line[2048];
+
+    snprintf(line, sizeof line, "%s\n", request);
+    return world_talk(node, "control", line, strlen(line), true);
+}

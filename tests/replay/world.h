@@ -1,0 +1,93 @@
+/*
+ * The replay's world: time, loop, DNS, Redis, SMTP hosts and sockets, all scripted, linked in place
+ * of libevent, c-ares, hiredis and the network. What runs in it is the shipped daemon: daemon.c
+ * and everything behind it, several nodes side by side on one Redis.
+ *
+ * Time stands still but in world_run and while an answer is awaited. A test makes a world, sets it
+ * up, asks, and frees it; nothing outlives it.
+ */
+#ifndef TESTS_REPLAY_WORLD_H
+#define TESTS_REPLAY_WORLD_H
+
+#include "cache/net.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct node;
+
+enum { WORLD_START_UNIX = 1800000000 };
+
+void world_open(void);
+void world_close(void);
+
+/* --- time --------------------------------------------------------------------------------------- */
+void world_run(int64_t ms);
+int64_t world_now(void); /* ms since world_open */
+
+/* --- DNS ---------------------------------------------------------------------------------------- */
+/* records: MX "10 mx1.example.com,20 mx2.example.com", addresses "192.0.2.10,2001:db8::10", or a
+ * state ("nxdomain", "none", "null", "fail"). A name never set does not exist. */
+void world_set_mx(const char *domain, const char *records);
+void world_set_addr(const char *host, const char *records);
+enum world_dns { WORLD_DNS_ANSWERS, WORLD_DNS_SILENT, WORLD_DNS_SERVFAIL };
+void world_set_dns(enum world_dns how);
+unsigned world_dns_queries(void);
+
+/* --- Redis -------------------------------------------------------------------------------------- */
+enum world_redis {
+    WORLD_REDIS_UP,
+    WORLD_REDIS_DOWN,     /* refused: known at once */
+    WORLD_REDIS_HANGS,    /* accepted, never answered: STORE_TIMEOUT after 100 ms */
+    WORLD_REDIS_READONLY, /* reads work, writes are refused */
+};
+void world_set_redis(enum world_redis how); /* for every node */
+void world_set_node_redis(struct node *node, enum world_redis how);
+/* A new server process: another run_id; emptied says that it kept nothing. */
+void world_restart_redis(bool emptied);
+/* A command by hand, words separated by spaces. Text of the reply, "" for nil, in static memory. */
+const char *world_redis(const char *command);
+/* The same ms from now, by somebody else. */
+void world_redis_later(int64_t ms, const char *command);
+bool world_has_key(const char *pattern); /* glob */
+long world_ttl(const char *key);         /* seconds, -1 none, -2 no key */
+void world_evict(unsigned keys);         /* the server's evicted_keys grows */
+
+/* --- SMTP hosts --------------------------------------------------------------------------------- */
+enum world_smtp { WORLD_SMTP_UP, WORLD_SMTP_REFUSED, WORLD_SMTP_SILENT, WORLD_SMTP_421 };
+/* node: whose mxwardend hears of visits at this address, by the milter; NULL nobody's. */
+void world_set_host(const char *addr, enum world_smtp how, struct node *node);
+/* Whether the host's milter is attached (default), and what local address it reports. */
+void world_set_milter(const char *addr, bool attached, const char *local);
+
+/* --- nodes -------------------------------------------------------------------------------------- */
+/* Starts a daemon; address is the one that its probes come from. conf is the text of its file. */
+struct node *world_start(const char *conf, const char *address);
+void world_reload(struct node *node, const char *conf);
+void world_stop(struct node *node);             /* as by SIGTERM */
+void world_kill(struct node *node);             /* as by SIGKILL: nothing is sent */
+const char *world_log(const struct node *node); /* the last line at info or above */
+
+/* --- asking, in the real protocols -------------------------------------------------------------- */
+struct world_mail {
+    const char *client, *name, *helo, *sender, *recipient;
+    const char *listener; /* local address reached */
+    const char *sasl;     /* NULL none */
+    const char *instance;
+    bool policy;  /* asked by Postfix's policy client, else by the milter */
+    bool refused; /* the MTA refused this recipient itself */
+};
+/* A connection at the listener (milter: CONNECT). */
+void world_visit(struct node *node, const struct world_mail *mail);
+/* One recipient. The action, in static memory; "" when there was none within 4 s. */
+const char *world_rcpt(struct node *node, const struct world_mail *mail);
+int64_t world_took(void); /* ms that the last answer took */
+/* The reason in the line that the last decision logged. */
+const char *world_reason(struct node *node);
+/* A socketmap look-up: "transport u@example.com". */
+const char *world_map(struct node *node, const char *request);
+/* A control request, one JSON object; the reply's text. */
+const char *world_control(struct node *node, const char *request);
+
+#endif
