@@ -129,6 +129,14 @@ static json_t *show_order(const struct order *order)
     return hosts;
 }
 
+/* A failure came from nowhere. */
+static const char *origin_of(const struct facts *mx)
+{
+    if (!mx || mx->state == FACTS_FAIL)
+        return "none";
+    return mx->own ? "dns" : "redis";
+}
+
 json_t *show_mx(const char *domain, const struct order *order, int64_t now)
 {
     const struct facts *mx = order->mx;
