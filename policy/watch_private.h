@@ -27,6 +27,9 @@ struct memory_wait;
 struct probe;
 struct watch_host;
 
+LIST_HEAD(watch_targets, watch_target);
+TAILQ_HEAD(watch_queue, watch_place);
+
 struct watch_target {
     LIST_ENTRY(watch_target) of_host, of_place;
     struct watch_host *host;
@@ -38,7 +41,7 @@ struct watch_host {
     struct watch *watch;
     char name[NAME_SIZE]; /* or "[address]" */
     uint16_t port;
-    LIST_HEAD(, watch_target) targets;
+    struct watch_targets targets;
     bool restored; /* what Redis held when this began has been read */
     bool reading;
 };
@@ -47,7 +50,7 @@ struct watch_place {
     struct watch *watch;
     struct net_addr addr;
     uint16_t port;
-    LIST_HEAD(, watch_target) targets;
+    struct watch_targets targets;
 
     struct health health;
     bool borrowed;       /* health is another node's: there is no result of our own yet */
@@ -84,7 +87,7 @@ struct watch {
     struct sorted hosts;  /* by name and port */
     struct sorted places; /* by address and port */
     size_t targets, probes;
-    TAILQ_HEAD(, watch_place) queue; /* places whose time has come, no slot being free */
+    struct watch_queue queue; /* places whose time has come, no slot being free */
     struct event *sweep;
 };
 

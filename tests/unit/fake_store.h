@@ -51,6 +51,8 @@ struct store_batch {
     void *arg;
 };
 
+STAILQ_HEAD(fake_queue, store_batch);
+
 static struct {
     struct event_base *base;
     struct event *tick;
@@ -58,7 +60,7 @@ static struct {
     enum store_status status;
     size_t sent, refused, reads; /* batches taken and not; HGETALL and HMGET commands */
     struct fake_key key[FAKE_KEYS];
-    STAILQ_HEAD(, store_batch) queue;
+    struct fake_queue queue;
 } fake;
 
 static struct fake_key *fake_key(const char *name, bool make)

@@ -61,9 +61,9 @@ static void note_table(void **state)
 
 static const struct {
     const char *label, *text;
-    bool wanted;
+    int wanted;
     enum health_state state;
-    bool last_good;
+    int last_good;
     unsigned streak;
     int64_t since, good_since, at;
     int32_t ms;

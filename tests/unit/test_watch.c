@@ -33,7 +33,7 @@ struct probe {
     void *arg;
 };
 
-static LIST_HEAD(, probe) probes;
+static LIST_HEAD(probe_list, probe) probes;
 static size_t probe_count, probe_total;
 
 struct probe *probe_start(struct event_base *b, const struct probe_options *options,
@@ -265,12 +265,12 @@ static struct watch_view cycle(const char *host, const char *text, enum probe_re
 static const struct {
     const char *label;
     enum probe_result result;
-    bool said_ehlo, known;
+    int said_ehlo, known;
     unsigned after;
     const char *names;
     const struct site_node *node;
     enum health_state state;
-    bool observed;
+    int observed;
     enum watch_missing missing;
     const char *detail; /* a part of it */
 } rows[] = {
