@@ -10,18 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct store_batch *store_batch_new(bool transaction)
-{
-    struct store_batch *batch = calloc(1, sizeof(*batch));
-
-    if (!batch)
-        return NULL;
-    batch->transaction = transaction;
-    if (transaction)
-        store_batch_add(batch, "MULTI", NULL);
-    return batch;
-}
-
 void batch_sent(struct store_batch *batch)
 {
     for (size_t i = 0; i < batch->count; i++) {
@@ -62,6 +50,19 @@ static void add(struct store_batch *batch, const char *const *word, size_t count
     }
     item->length = (size_t)formatted;
     batch->count++;
+}
+
+struct store_batch *store_batch_new(bool transaction)
+{
+    static const char *const multi = "MULTI";
+    struct store_batch *batch = calloc(1, sizeof(*batch));
+
+    if (!batch)
+        return NULL;
+    batch->transaction = transaction;
+    if (transaction)
+        add(batch, &multi, 1, 1);
+    return batch;
 }
 
 static size_t command_limit(const struct store_batch *batch)

@@ -54,7 +54,7 @@ struct job {
     struct fetch *fetch;
     enum facts_kind kind;
     char key[KEY_SIZE];
-    struct fetch_wait *waiters;
+    struct fetch_wait *waiters[2]; /* by enum fetch_trust */
     struct share_read *read;
     bool is_outdated; /* the key changed while it was read */
     bool asked_dns;
@@ -190,7 +190,7 @@ const struct facts *fetch_peek_stale(struct fetch *fetch, enum facts_kind kind, 
 static void unlink_wait(struct fetch_wait *wait)
 {
     if (wait->job)
-        DL_DELETE(wait->job->waiters, wait);
+        DL_DELETE(wait->job->waiters[wait->trust], wait);
     else
         DL_DELETE(wait->fetch->ready, wait);
 }
@@ -209,6 +209,7 @@ void fetch_cancel(struct fetch_wait *wait)
     free_wait(wait);
 }
 
+/* Of a waiter that is in no list any more, as below. */
 static void answer_wait(struct fetch_wait *wait, const struct facts *facts)
 {
     fetch_done *done = wait->done;
@@ -216,7 +217,7 @@ static void answer_wait(struct fetch_wait *wait, const struct facts *facts)
 
     if (facts)
         facts_ref(facts);
-    fetch_cancel(wait);
+    free_wait(wait);
     done(arg, facts);
 }
 
@@ -240,6 +241,7 @@ static void on_wait_timer(evutil_socket_t fd, short what, void *arg)
     struct fetch_wait *wait = arg;
 
     (void)fd, (void)what;
+    unlink_wait(wait);
     if (wait->facts)
         answer_wait(wait, wait->facts);
     else
@@ -304,6 +306,18 @@ static void remember_failure(struct fetch *fetch, const struct job *job)
     settle(fetch, job->key, known);
 }
 
+/* Callbacks may cancel other waiters and add new ones: each round begins at the head. */
+static void serve(struct fetch_wait **list, const struct facts *facts)
+{
+    for (struct fetch_wait *wait; (wait = *list);) {
+        DL_DELETE(*list, wait);
+        if (facts)
+            answer_wait(wait, facts);
+        else
+            answer_wait_stale(wait);
+    }
+}
+
 /* What the DNS said, or did not say in time, ends a job. */
 static void finish_job(struct job *job)
 {
@@ -320,12 +334,8 @@ static void finish_job(struct job *job)
     } else {
         remember_failure(fetch, job);
     }
-    while (job->waiters) {
-        if (good)
-            answer_wait(job->waiters, facts);
-        else
-            answer_wait_stale(job->waiters);
-    }
+    serve(&job->waiters[FETCH_ANY], good ? facts : NULL);
+    serve(&job->waiters[FETCH_OWN], good ? facts : NULL);
     facts_unref(facts);
     free_job(job);
 }
@@ -369,23 +379,6 @@ static void ask_dns(struct job *job)
     }
 }
 
-static void serve_shared(struct job *job, const struct facts *facts)
-{
-    struct fetch_wait *wait, *next;
-
-    tell(job->fetch, job->kind, WHAT_SHARED);
-    /* A callback may cancel any waiter, so each round begins anew. */
-    do {
-        DL_FOREACH_SAFE(job->waiters, wait, next)
-        {
-            if (wait->trust == FETCH_ANY)
-                break;
-        }
-        if (wait)
-            answer_wait(wait, facts);
-    } while (wait);
-}
-
 static void on_redis(void *arg, struct facts *facts)
 {
     struct job *job = arg;
@@ -394,12 +387,14 @@ static void on_redis(void *arg, struct facts *facts)
     job->read = NULL;
     if (facts && !job->is_outdated)
         put(fetch, job->key, facts);
-    if (facts && facts->expires > clock_unix(fetch->clock))
-        serve_shared(job, facts);
-    else
+    if (facts && facts->expires > clock_unix(fetch->clock)) {
+        tell(fetch, job->kind, WHAT_SHARED);
+        serve(&job->waiters[FETCH_ANY], facts);
+    } else {
         ask_dns(job);
+    }
     facts_unref(facts);
-    if (job->waiters)
+    if (job->waiters[FETCH_OWN])
         ask_dns(job);
     if (job->asked_dns)
         return;
@@ -496,7 +491,7 @@ struct fetch_wait *fetch_ask(struct fetch *fetch, enum facts_kind kind, const ch
         free_wait(wait);
         return NULL;
     }
-    DL_APPEND(wait->job->waiters, wait);
+    DL_APPEND(wait->job->waiters[trust], wait);
     arm(wait->timer, budget > 0 ? budget : 0);
     return wait;
 }
@@ -688,13 +683,21 @@ void fetch_set_options(struct fetch *fetch, const struct fetch_options *options)
     local_set_limit(fetch->table, options->entries);
 }
 
+static void drop_waiters(struct fetch_wait **list)
+{
+    for (struct fetch_wait *wait; (wait = *list);) {
+        DL_DELETE(*list, wait);
+        free_wait(wait);
+    }
+}
+
 static void drop_job(void *arg, const char *key, void *value, int64_t expires)
 {
     struct job *job = value;
 
     (void)arg, (void)key, (void)expires;
-    while (job->waiters)
-        fetch_cancel(job->waiters);
+    drop_waiters(&job->waiters[FETCH_ANY]);
+    drop_waiters(&job->waiters[FETCH_OWN]);
     free_job(job);
 }
 
@@ -702,8 +705,7 @@ void fetch_free(struct fetch *fetch)
 {
     if (!fetch)
         return;
-    while (fetch->ready)
-        fetch_cancel(fetch->ready);
+    drop_waiters(&fetch->ready);
     if (fetch->jobs)
         local_each(fetch->jobs, 0, drop_job, NULL);
     for (struct check *check; (check = fetch->checks);) {
