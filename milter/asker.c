@@ -256,17 +256,26 @@ static enum wire_status request_send(struct asker *asker, struct wire *wire, con
     return wire_send(wire, request, length, deadline);
 }
 
-/* Gives the wire back, and draws the conclusions. began is when the call did. */
+/* Answers that came before, and lie unread, would look like the sign of life that ends a silence:
+ * they are read first. */
+static void asker_set_silent(struct asker *asker)
+{
+    idle_search(asker, false);
+    asker_set_away(asker, ASKER_SILENT);
+}
+
+/* Gives the wire back, and draws the conclusions. asked is when the call had its wire: what was
+ * answered to others after that shows that the service is not silent. */
 static void call_end(struct asker *asker, struct wire *wire, enum wire_status status, bool refused,
-                     bool waited, int64_t began)
+                     bool waited, int64_t asked)
 {
     pthread_mutex_lock(&asker->lock);
     if (status == WIRE_OK && waited)
         asker_answered(asker);
     else if (refused)
         asker_set_away(asker, ASKER_REFUSED);
-    else if (status == WIRE_TIMEOUT && asker->answered_at <= began)
-        asker_set_away(asker, ASKER_SILENT);
+    else if (status == WIRE_TIMEOUT && asker->answered_at <= asked)
+        asker_set_silent(asker);
     else
         asker->trying = false;
     /* A wire that timed out while it waited is whole, and its late reply worth hearing. */
@@ -279,7 +288,7 @@ static void call_end(struct asker *asker, struct wire *wire, enum wire_status st
 
 bool asker_ask(struct asker *asker, const char *request, size_t length, char *action, size_t size)
 {
-    int64_t began = clock_mono(), deadline = began + asker->config.ask_ms;
+    int64_t deadline = clock_mono() + asker->config.ask_ms;
     enum wire_status status = WIRE_CLOSED;
 
     /* The second time round is for a wire that the service closed under the question. */
@@ -288,12 +297,13 @@ bool asker_ask(struct asker *asker, const char *request, size_t length, char *ac
         struct wire *wire = wire_get(asker, deadline);
         if (!wire)
             break;
+        int64_t asked = clock_mono();
         status = request_send(asker, wire, request, length, deadline, &refused);
         if (status == WIRE_OK) {
             sent = true;
             status = wire_receive(wire, action, size, deadline);
         }
-        call_end(asker, wire, status, refused, sent, began);
+        call_end(asker, wire, status, refused, sent, asked);
         if (refused)
             break;
     }
@@ -304,7 +314,7 @@ bool asker_ask(struct asker *asker, const char *request, size_t length, char *ac
 
 bool asker_tell(struct asker *asker, const char *request, size_t length)
 {
-    int64_t began = clock_mono(), deadline = began + asker->config.tell_ms;
+    int64_t deadline = clock_mono() + asker->config.tell_ms;
     enum wire_status status = WIRE_CLOSED;
 
     for (int tries = 0; tries < 2 && status == WIRE_CLOSED; tries++) {
@@ -312,8 +322,9 @@ bool asker_tell(struct asker *asker, const char *request, size_t length)
         struct wire *wire = wire_get(asker, deadline);
         if (!wire)
             break;
+        int64_t asked = clock_mono();
         status = request_send(asker, wire, request, length, deadline, &refused);
-        call_end(asker, wire, status, refused, false, began);
+        call_end(asker, wire, status, refused, false, asked);
         if (refused)
             break;
     }

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ enum { EXIT_USAGE = 2 };
 
 /* A callback needs some 40 kB of stack; libmilter's number of threads has no bound of its own, and
  * the usual 8 MB each would be reserved for every one. */
-enum { THREAD_STACK = 512 * 1024 };
+enum { THREAD_STACK = 2 * 1024 * 1024 };
 
 static const char PROGRAM[] = "mxwarden-milter";
 
@@ -159,6 +160,18 @@ static void limits_set(void)
     pthread_attr_destroy(&attributes);
 }
 
+/* libmilter waits for these in a thread of its own, later: one that comes before is kept for it. */
+static void signals_hold(void)
+{
+    sigset_t held;
+
+    sigemptyset(&held);
+    sigaddset(&held, SIGHUP);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &held, NULL);
+}
+
 /* Opens the listening socket. *made is what socket_remove needs later. */
 static bool listen_open(const struct conf *conf, const struct session_policy *policy,
                         struct stat *made)
@@ -220,6 +233,7 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     log_open(PROGRAM, conf->log.target, conf->log.level);
     limits_set();
+    signals_hold();
     asker_defaults(&config);
     config.notice = notice;
     const struct conf_socket *target = &conf->listen.policy.item[0];

@@ -15,6 +15,8 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -426,6 +428,30 @@ static void silent_then_restarted(void **state)
     service_kill(&world->service);
 }
 
+/* A reply that lay unread on another wire before the silence began does not end it. */
+static void old_answers_are_no_sign_of_life(void **state)
+{
+    struct world *world = *state;
+    struct asker_config config = world_config(world);
+    config.silent_ms = config.silent_max_ms = 3600 * 1000;
+    asker_free(world->asker);
+    world->asker = asker_new(&config);
+    service_start(&world->service, SERVICE_MUTE);
+    assert_true(tells(world, "a=1"));
+    assert_true(tells(world, "a=2"));
+    service_set(&world->service, SERVICE_ECHO);
+    while (atomic_load(&world->service.requests) < 2)
+        sched_yield();
+    service_set(&world->service, SERVICE_MUTE);
+    assert_false(echoes(world, "a=3"));
+    int64_t began = clock_mono();
+    for (int i = 0; i < 100; i++)
+        assert_false(echoes(world, "a=4"));
+    assert_in_range(clock_mono() - began, 0, ASK_MS - 1);
+    assert_int_equal(notices[ASKER_BACK], 0);
+    service_kill(&world->service);
+}
+
 /* Tries go on, and none is answered with another's late reply. */
 static void silent_tries(void **state)
 {
@@ -515,6 +541,7 @@ static void restart_under_load(void **state)
 
 int main(void)
 {
+    signal(SIGPIPE, SIG_IGN); /* the service writes to who may have gone */
     const struct CMUnitTest tests[] = {
         TEST(one_connection_for_many),
         TEST(split_replies),
@@ -526,6 +553,7 @@ int main(void)
         TEST(nobody_there),
         TEST(silent_service),
         TEST(silent_then_restarted),
+        TEST(old_answers_are_no_sign_of_life),
         TEST(silent_tries),
         TEST(many_threads),
         TEST(restart_under_load),
