@@ -159,8 +159,9 @@ void batch_finish(struct store_batch *batch, enum store_status status)
     const struct store_reply *reply[BATCH_MAX_COMMANDS];
     size_t count = batch->count - (batch->transaction ? 2 : 0);
 
-    if (status != STORE_OK) {
-        batch->done(batch->arg, status, NULL, 0);
+    if (!batch->done || status != STORE_OK) {
+        if (batch->done)
+            batch->done(batch->arg, status, NULL, 0);
         store_batch_free(batch);
         return;
     }

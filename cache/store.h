@@ -77,8 +77,8 @@ void store_on_change(struct store *store, store_changed *hook, void *arg);
 
 /* A batch under construction. Words are binary safe texts, ended by NULL; at most 64 words a
  * command, 64 commands a batch; beyond that, or without memory, store_send returns false. store_send
- * takes the batch over, whatever it returns. batch and store may be NULL. In a transaction of which
- * Redis refuses a command as it comes, none is done and every reply is an error. */
+ * takes the batch over, whatever it returns. batch, store and done may be NULL. In a transaction of
+ * which Redis refuses a command as it comes, none is done and every reply is an error. */
 struct store_batch *store_batch_new(bool transaction);
 void store_batch_free(struct store_batch *batch); /* only one never sent */
 void store_batch_add(struct store_batch *batch, ...) __attribute__((sentinel));
