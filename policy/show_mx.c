@@ -148,10 +148,10 @@ json_t *show_mx(const char *domain, const struct order *order, int64_t now)
     }
     if (order->count > 0)
         warn_of_set(warnings, order);
-    return json_pack(
-        "{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "status", "ok", "domain", domain,
-        "state", facts_state_name(order->state), "ttl", (json_int_t)(mx ? mx->ttl : 0), "fetched",
-        (json_int_t)(mx ? mx->fetched : 0), "expires", (json_int_t)(mx ? mx->expires : 0), "age",
-        (json_int_t)(mx && mx->fetched ? now - mx->fetched : 0), "origin",
-        mx ? mx->own ? "dns" : "redis" : "none", "order", show_order(order), "warnings", warnings);
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s, s:o, s:o}", "status", "ok", "domain",
+                     domain, "state", facts_state_name(order->state), "ttl",
+                     (json_int_t)(mx ? mx->ttl : 0), "fetched", (json_int_t)(mx ? mx->fetched : 0),
+                     "expires", (json_int_t)(mx ? mx->expires : 0), "age",
+                     (json_int_t)(mx && mx->fetched ? now - mx->fetched : 0), "origin",
+                     origin_of(mx), "order", show_order(order), "warnings", warnings);
 }
