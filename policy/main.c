@@ -160,8 +160,11 @@ static void clear(struct process *process)
     for (size_t i = 0; i < sizeof process->signal / sizeof *process->signal; i++)
         if (process->signal[i])
             event_free(process->signal[i]);
-    if (process->base)
+    if (process->base) {
+        /* libevent frees a bufferevent not in bufferevent_free but at the next turn of the loop. */
+        event_base_loop(process->base, EVLOOP_NONBLOCK);
         event_base_free(process->base);
+    }
     libevent_global_shutdown();
 }
 
