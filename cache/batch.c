@@ -65,6 +65,7 @@ struct store_batch *store_batch_new(bool transaction)
     return batch;
 }
 
+/* EXEC has a place of its own beyond both. */
 static size_t command_limit(const struct store_batch *batch)
 {
     return BATCH_MAX_COMMANDS + (batch->transaction ? 1 : 0); /* MULTI is there already */
@@ -107,6 +108,7 @@ bool batch_seal(struct store_batch *batch)
     return !batch->failed;
 }
 
+/* A reply that could not be taken for want of memory counts as refused. */
 bool batch_answer(struct store_batch *batch, redisReply *reply)
 {
     batch->item[batch->answered++].reply = reply_take(reply);

@@ -42,6 +42,7 @@ void dial_clear(struct dial *dial)
     *dial = (struct dial){0};
 }
 
+/* Taking the addresses in turn finds the one that works within as many attempts. */
 static void host_found(void *arg, const struct net_addr *addr, size_t count)
 {
     struct dial *dial = arg;

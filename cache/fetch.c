@@ -110,11 +110,13 @@ static const char *name_of(const char *key)
 
 /* The table. */
 
+/* Expired entries are gone by this look, so what comes back holds something, or did. */
 static struct known *find(struct fetch *fetch, const char *key)
 {
     return local_get(fetch->table, key, clock_mono());
 }
 
+/* A new entry lasts until settle has seen what was put into it. */
 static struct known *find_or_make(struct fetch *fetch, const char *key)
 {
     struct known *known = find(fetch, key);
@@ -132,6 +134,7 @@ static void settle(struct fetch *fetch, const char *key, const struct known *kno
     local_set_expiry(fetch->table, key, known_end(known));
 }
 
+/* Out of memory: not remembered, which costs a look-up later and nothing else. */
 static void put(struct fetch *fetch, const char *key, const struct facts *facts)
 {
     struct known *known = find_or_make(fetch, key);
@@ -187,6 +190,7 @@ const struct facts *fetch_peek_stale(struct fetch *fetch, enum facts_kind kind, 
 
 /* Waiters. */
 
+/* A waiter is always in one list: its job's, or that of those whose answer is known. */
 static void unlink_wait(struct fetch_wait *wait)
 {
     if (wait->job)
@@ -236,6 +240,7 @@ static void answer_wait_stale(struct fetch_wait *wait)
     answer_wait(wait, facts);
 }
 
+/* The budget is over; or, for a waiter in fetch->ready, its turn has come. */
 static void on_wait_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct fetch_wait *wait = arg;
@@ -250,6 +255,7 @@ static void on_wait_timer(evutil_socket_t fd, short what, void *arg)
 
 /* Jobs. */
 
+/* Whatever is still under way for it is called off: no callback finds a job that is gone. */
 static void free_job(struct job *job)
 {
     if (job->read)
@@ -296,6 +302,7 @@ static struct facts *join_parts(struct job *job, const struct known *known)
     return facts;
 }
 
+/* Good facts that are kept stay in their slot: a failure is put beside them, never over them. */
 static void remember_failure(struct fetch *fetch, const struct job *job)
 {
     struct known *known = find_or_make(fetch, job->key);
@@ -340,6 +347,7 @@ static void finish_job(struct job *job)
     free_job(job);
 }
 
+/* The DNS has budgets of its own, well below this; here ends what slipped through them. */
 static void on_job_limit(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd, (void)what;
@@ -357,6 +365,7 @@ static void on_dns(void *arg, struct facts *facts)
         finish_job(job);
 }
 
+/* Once a job. Of a host both families at the same time: neither may wait for the other. */
 static void ask_dns(struct job *job)
 {
     static const enum answer_type types[2][2] = {
@@ -379,6 +388,8 @@ static void ask_dns(struct job *job)
     }
 }
 
+/* A key that changed while it was read serves those who wait, but is not kept: the message that
+ * told of the change has found nothing to forget. */
 static void on_redis(void *arg, struct facts *facts)
 {
     struct job *job = arg;
@@ -435,6 +446,7 @@ static void arm(struct event *event, int64_t delay)
     event_add(event, &tv);
 }
 
+/* In no list yet. */
 static struct fetch_wait *new_wait(struct fetch *fetch, enum facts_kind kind, const char *name,
                                    enum fetch_trust trust)
 {
@@ -527,11 +539,14 @@ void fetch_refresh(struct fetch *fetch, enum facts_kind kind, const char *name, 
 
 /* Forgetting. */
 
+/* Of two nodes with different answers (a resolver each, a zone that answers by place) both would
+ * look newer to the other in turns; NEWER seconds between them bound that to a rare exchange. */
 static bool is_clearly_newer(const struct facts *theirs, const struct facts *ours)
 {
     return !facts_equal(theirs, ours) && theirs->expires > ours->expires + NEWER;
 }
 
+/* No facts: gone, not believable, or not reached, and the answer to doubt is to ask the DNS. */
 static void on_checked(void *arg, struct facts *facts)
 {
     struct check *check = arg;
@@ -552,6 +567,7 @@ static void on_checked(void *arg, struct facts *facts)
     free(check);
 }
 
+/* One look a message, not coalesced: an earlier one under way may have missed this change. */
 static bool start_check(struct fetch *fetch, enum facts_kind kind, const char *key)
 {
     struct check *check = calloc(1, sizeof(*check));
@@ -570,6 +586,7 @@ static bool start_check(struct fetch *fetch, enum facts_kind kind, const char *k
     return true;
 }
 
+/* What a job is reading from Redis just now may be what was there before. */
 static void outdate_job(struct fetch *fetch, const char *key)
 {
     struct job *job = local_get(fetch->jobs, key, 0);
@@ -611,6 +628,7 @@ void fetch_forget_all(struct fetch *fetch)
     local_each(fetch->jobs, 0, outdate_one, NULL);
 }
 
+/* Unlike forgetting, by hand: nothing is left to serve as stale. */
 static void purge_one(struct fetch *fetch, enum facts_kind kind, const char *name)
 {
     char key[KEY_SIZE];

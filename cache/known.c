@@ -10,6 +10,7 @@ struct known *known_new(void)
     return calloc(1, sizeof(struct known));
 }
 
+/* Times go too: an empty slot is neither fresh nor kept. */
 static void empty(struct known_slot *slot)
 {
     facts_unref(slot->facts);
@@ -67,6 +68,7 @@ int64_t known_end(const struct known *known)
     return end;
 }
 
+/* A half answer says nothing new about the half that it lacks. */
 static void learn_families(struct known *known, const struct facts *facts)
 {
     if (facts->kind != FACTS_ADDR)

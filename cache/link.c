@@ -21,6 +21,7 @@ struct link {
     struct reply_guard guard;
 };
 
+/* reply is NULL when the context is on its way out: clean_up tells of that, once for all. */
 static void on_reply(redisAsyncContext *context, void *reply, void *tag)
 {
     struct link *link = context->data;
@@ -29,6 +30,8 @@ static void on_reply(redisAsyncContext *context, void *reply, void *tag)
         link->hooks->reply(link->hooks->arg, tag, reply);
 }
 
+/* hiredis takes a callback off the list after it has read the reply: while one is read, the list
+ * says whether anybody waits for it. */
 static bool is_reply_awaited(void *arg)
 {
     const struct link *link = arg;
@@ -102,6 +105,7 @@ static void clean_up(void *arg)
     free(link);
 }
 
+/* Addresses only: a name would be looked up blocking. */
 static redisAsyncContext *connect_to(const struct dial_target *target)
 {
     char text[NET_TEXT];
@@ -111,6 +115,7 @@ static redisAsyncContext *connect_to(const struct dial_target *target)
     return redisAsyncConnect(net_addr_bare(&target->addr, text), target->port);
 }
 
+/* The hooks come last in link_open: a link that could not be attached is freed without a word. */
 static bool attach(struct link *link, struct event_base *base)
 {
     redisAsyncContext *context = link->context;

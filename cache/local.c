@@ -61,6 +61,7 @@ void local_set_evicted(struct local *local, local_evicted *hook, void *arg)
     local->evicted_arg = arg;
 }
 
+/* uthash has 32 bits; the low half of SipHash is as good as the other. */
 static unsigned hash_of(const struct local *local, const char *key, size_t length)
 {
     return (unsigned)hash_keyed(local->secret, key, length);
@@ -75,6 +76,7 @@ static struct local_entry *find(const struct local *local, const char *key)
     return entry;
 }
 
+/* The only way out of the table, so a value is released exactly once. */
 static void discard(struct local *local, struct local_entry *entry)
 {
     HASH_DELETE(hh, local->table, entry);

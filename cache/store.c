@@ -65,6 +65,7 @@ static void arm(struct event *event, int64_t delay)
     event_add(event, &tv);
 }
 
+/* The first batch is the first to expire: see the top. */
 static void arm_deadline(struct store *store)
 {
     int64_t left;
@@ -102,6 +103,8 @@ static void tell_refused(struct store *store, const char *why)
     notice_give(store->notice, NOTICE_REDIS_REFUSED, why);
 }
 
+/* Those whose budget is over by now hear so, the others that the connection is lost. Their
+ * callbacks may send again, which is refused: the list is the store's no more. */
 static void finish_all(struct store_batch *list)
 {
     int64_t now = clock_mono();
@@ -136,6 +139,7 @@ static void drop(struct store *store, const char *why)
         store->changed(store->changed_arg, false);
 }
 
+/* hiredis frees its context by itself: the link must not be closed once more. */
 static void on_gone(void *arg, const char *why)
 {
     struct store *store = arg;
@@ -159,6 +163,8 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+/* A batch that could be queued in part only would leave a MULTI open: the connection goes, but from
+ * the loop, since store_send calls nobody back. */
 static void send_batch(struct store *store, struct store_batch *batch, int64_t budget,
                        store_done *done, void *arg)
 {
@@ -206,6 +212,8 @@ static bool learn_from(struct store *store, const struct store_batch *batch, cha
     return trouble == REPLY_READONLY;
 }
 
+/* The batch is out of the list before its callback runs, so that a drop out of that cannot meet it
+ * again. A read-only server is dropped after the callback: its replies are in the batch. */
 static void on_reply(void *arg, void *tag, redisReply *reply)
 {
     struct store *store = arg;
@@ -242,6 +250,7 @@ static const char *info_field(const char *info, const char *name, char *out, siz
     return out;
 }
 
+/* Half a round trip late, which nothing here minds. Bounds keep a broken clock from overflowing. */
 static void learn_time(struct store *store, const struct store_reply *reply)
 {
     int64_t seconds, micros;
@@ -296,6 +305,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     send_batch(store, batch, store->timeout, on_tick_done, store);
 }
 
+/* Any error, but one that passes, is the administrator's to mend, and told as such. */
 static bool greeting_refused(struct store *store, const struct store_reply *const *reply,
                              size_t count, char why[WHY_SIZE])
 {
@@ -341,6 +351,7 @@ static bool judge_greeting(struct store *store, const struct store_reply *const 
     return !strcmp(part, "master");
 }
 
+/* A server that greets is well: the trial that led here, if it was one, has succeeded. */
 static void go_up(struct store *store)
 {
     char where[WHY_SIZE];
@@ -374,6 +385,7 @@ static void on_greeted(void *arg, enum store_status status, const struct store_r
     go_up(store);
 }
 
+/* One pipeline, whatever the answers: an AUTH that fails makes the others fail too. */
 static struct store_batch *greeting(const struct dial *dial)
 {
     struct store_batch *batch = store_batch_new(false);
@@ -419,6 +431,7 @@ static void on_dialed(void *arg, const struct dial_target *target)
                on_greeted, store);
 }
 
+/* Asking the breaker here makes this attempt its trial, where it is open. */
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
     struct store *store = arg;

@@ -85,6 +85,7 @@ static void drop(struct track *track, const char *why)
         track->hooks.lost(track->hooks.arg);
 }
 
+/* A connection that is dead without a word (the peer's power, a firewall's table) is found so. */
 static void on_silence(evutil_socket_t fd, short what, void *arg)
 {
     struct track *track = arg;
@@ -129,6 +130,8 @@ static bool say_id(struct track *track)
     return say(track, word, 2);
 }
 
+/* The tracked connection is the one that subscribes: if either half were to die alone, nobody would
+ * notice. BCAST, since nothing is read here that the server could remember. */
 static bool say_tracking(struct track *track, long long id)
 {
     const char *word[MAX_PREFIXES * 2 + 8] = {"CLIENT", "TRACKING", "ON", "REDIRECT"};
@@ -165,6 +168,7 @@ static void go_up(struct track *track)
         track->hooks.up(track->hooks.arg);
 }
 
+/* The heartbeat is passed on like any key: others may want it. */
 static void hear_key(struct track *track, const char *key)
 {
     if (!strcmp(key, track->heartbeat))
@@ -174,6 +178,7 @@ static void hear_key(struct track *track, const char *key)
         track->hooks.changed(track->hooks.arg, key);
 }
 
+/* FLUSHALL and FLUSHDB come without keys. */
 static void hear_flush(struct track *track)
 {
     notice_give(track->notice, NOTICE_INVALIDATED, "*");
@@ -222,6 +227,8 @@ static bool is_subscribed(const redisReply *reply)
 }
 
 /* The answer to the last command, and the next command. False where the answer is another. */
+/* Each answer is checked before the next word is said, so a server that is no Redis, or not ours,
+ * gets no further. */
 static bool advance(struct track *track, const redisReply *reply)
 {
     switch (track->state) {
@@ -269,6 +276,8 @@ static void take_replies(struct track *track)
         drop(track, "reply too long");
 }
 
+/* All that libevent has is fed to the reader and forgotten: what waits for more lies in the reader
+ * only, where its size is bounded. */
 static void on_readable(struct bufferevent *socket, void *arg)
 {
     struct track *track = arg;
