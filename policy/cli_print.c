@@ -73,8 +73,7 @@ static void put_joined(const json_t *array, char *out, size_t size)
     json_t *item;
 
     out[0] = '\0';
-    json_array_foreach(array, i, item)
-    {
+    for (i = 0; (item = json_array_get(array, i)); i++) {
         int more = snprintf(out + length, size - length, "%s%s", i ? ", " : "",
                             json_is_string(item) ? json_string_value(item) : "");
         if (more < 0 || (size_t)more >= size - length)
@@ -97,8 +96,7 @@ static void print_explain(const struct cli *cli, const json_t *reply)
     put_line(cli, "hint", text_of(reply, "hint"));
     fputc('\n', cli->out);
     cli_table_init(&table, ">ROW|TEST|DECIDES|FACTS");
-    json_array_foreach(json_object_get(reply, "rows"), i, row)
-    {
+    for (i = 0; (row = json_array_get(json_object_get(reply, "rows"), i)); i++) {
         const json_t *holds = json_object_get(row, "holds");
         char number[TEXT_SIZE];
         cli_table_add(&table,
@@ -130,8 +128,7 @@ static void print_route(const struct cli *cli, const json_t *reply)
     fputc('\n', cli->out);
     cli_table_init(&table, ">PLACE|>TIER|HOST|>PORT|>WEIGHT|>NOW|HEALTH|OVERRIDE|RESOLVES|>SCORE|"
                            "NOTE");
-    json_array_foreach(json_object_get(reply, "hosts"), i, host)
-    {
+    for (i = 0; (host = json_array_get(json_object_get(reply, "hosts"), i)); i++) {
         char place[TEXT_SIZE], tier[TEXT_SIZE], port[TEXT_SIZE], weight[TEXT_SIZE];
         char now[TEXT_SIZE], score[TEXT_SIZE];
         cli_table_add(&table,
@@ -159,14 +156,13 @@ static void print_mx(const struct cli *cli, const json_t *reply)
     put_line(cli, "origin", text_of(reply, "origin"));
     put_line(cli, "ttl", number_text(reply, "ttl", text));
     put_line(cli, "age", number_text(reply, "age", text));
-    json_array_foreach(json_object_get(reply, "warnings"), i, item)
+    for (i = 0; (item = json_array_get(json_object_get(reply, "warnings"), i)); i++)
         put_line(cli, "warning", json_is_string(item) ? json_string_value(item) : "");
     if (json_array_size(json_object_get(reply, "order")) == 0)
         return;
     fputc('\n', cli->out);
     cli_table_init(&table, ">PREFERENCE|HOST|STATE|ADDRESSES");
-    json_array_foreach(json_object_get(reply, "order"), i, item)
-    {
+    for (i = 0; (item = json_array_get(json_object_get(reply, "order"), i)); i++) {
         put_joined(json_object_get(item, "addresses"), joined, sizeof joined);
         cli_table_add(&table,
                       (const char *[CELLS]){number_text(item, "preference", text),
@@ -178,9 +174,8 @@ static void print_mx(const struct cli *cli, const json_t *reply)
 
 static void print_stats(const struct cli *cli, const json_t *reply)
 {
-    json_t *counters = json_object_get(reply, "counters"), *value;
+    json_t *counters = json_object_get(reply, "counters");
     struct cli_table table;
-    const char *name;
     char text[TEXT_SIZE];
 
     put_line(cli, "node", text_of(reply, "node"));
@@ -190,8 +185,8 @@ static void print_stats(const struct cli *cli, const json_t *reply)
         return;
     fputc('\n', cli->out);
     cli_table_init(&table, "COUNTER|>VALUE");
-    json_object_foreach(counters, name, value)
-    {
+    for (void *at = json_object_iter(counters); at; at = json_object_iter_next(counters, at)) {
+        const char *name = json_object_iter_key(at);
         cli_table_add(&table, (const char *[CELLS]){name, number_text(counters, name, text)});
     }
     cli_table_print(&table, cli);
@@ -216,8 +211,7 @@ static void print_hosts(const struct cli *cli, const json_t *reply)
 
     cli_table_init(&table, "HOST|>PORT|ADDRESS|STATE|FOR|>MS|USABLE|OBSERVED|OVERRIDE|>WEIGHT|"
                            "USED BY|DETAIL");
-    json_array_foreach(json_object_get(reply, "hosts"), i, host)
-    {
+    for (i = 0; (host = json_array_get(json_object_get(reply, "hosts"), i)); i++) {
         char port[TEXT_SIZE], since[TEXT_SIZE], ms[TEXT_SIZE], weight[TEXT_SIZE], used[512];
         put_joined(json_object_get(host, "used_by"), used, sizeof used);
         cli_table_add(&table,

@@ -302,7 +302,7 @@ static void on_accept_error(struct evconnlistener *acceptor, void *arg)
     if (listen->spare >= 0 && (error == EMFILE || error == ENFILE)) {
         close(listen->spare);
         listen->spare = -1;
-        fd = accept4(listen->socket.fd, NULL, NULL, SOCK_CLOEXEC);
+        fd = accept(listen->socket.fd, NULL, NULL);
         if (fd >= 0)
             close(fd);
         take_spare(listen);

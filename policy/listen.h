@@ -32,7 +32,7 @@ struct listen_handler {
     const char *name; /* "socketmap", for log and counters */
     size_t max_frame;
     int64_t frame_timeout; /* milliseconds for the rest of a frame that has begun */
-    size_t max_peers; /* lowered to a third of the descriptors that the process may have */
+    size_t max_peers;      /* lowered to a third of the descriptors that the process may have */
     /* Bytes at the start of the input. May reply inside the call. */
     enum listen_input (*input)(struct peer *peer, const char *data, size_t length, size_t *used);
     /* The peer goes away: once for each peer, the last that is heard of it. A question of its that

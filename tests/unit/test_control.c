@@ -843,8 +843,7 @@ static void mx_warnings(void **state)
             add_host(&order, orders[i].host[h]);
         shown = show_mx("example.com", &order, NOW);
         assert_non_null(shown);
-        json_array_foreach(json_object_get(shown, "warnings"), w, text)
-        {
+        for (w = 0; (text = json_array_get(json_object_get(shown, "warnings"), w)); w++) {
             if (w > 0)
                 strcat(got, "|");
             strcat(got, json_string_value(text));
