@@ -107,17 +107,23 @@ static bool look_settles(struct watch_place *place, const struct net_addr *named
     return true;
 }
 
+/* Nobody recorded the probe: where the chain is broken, going by who claims the address. */
+static enum watch_missing link_missing(const struct watch_place *place)
+{
+    return site_find(place->watch->site, &place->addr) ? WATCH_MISSING_MILTER : WATCH_MISSING_NODE;
+}
+
 /* The time is over. */
 static void look_miss(struct watch_place *place, bool known)
 {
-    const struct site_node *node = site_find(place->watch->site, &place->addr);
+    enum watch_missing missing = known ? link_missing(place) : WATCH_MISSING_REDIS;
 
-    if (!known)
-        look_end(place, WATCH_MISSING_REDIS, "the shared memory cannot be asked for the proof");
-    else if (!node)
-        look_end(place, WATCH_MISSING_NODE, "no live node claims this address");
+    if (missing == WATCH_MISSING_REDIS)
+        look_end(place, missing, "the shared memory cannot be asked for the proof");
+    else if (missing == WATCH_MISSING_NODE)
+        look_end(place, missing, "no live node claims this address");
     else
-        look_end(place, WATCH_MISSING_MILTER, "its node was not told of the probe");
+        look_end(place, missing, "its node was not told of the probe");
 }
 
 static void look_done(void *arg, bool known, const struct net_addr *addr)
@@ -196,7 +202,7 @@ static void result_take(struct watch_place *place, enum probe_result result, boo
         place->missing = WATCH_MISSING_BANNER;
         place->observed = place->observed && place->health.state != HEALTH_DOWN;
     } else if (!said_ehlo) {
-        place->missing = WATCH_MISSING_MILTER;
+        place->missing = link_missing(place);
         place->observed = false;
     } else {
         place->looking = true;

@@ -294,6 +294,8 @@ static const struct {
      WATCH_MISSING_NOTHING, "good"},
     {"EHLO refused", PROBE_GOOD, false, true, 0, "192.0.2.1", &plain_node, HEALTH_UP, false,
      WATCH_MISSING_MILTER, "good"},
+    {"EHLO refused, no node", PROBE_GOOD, false, true, 0, "192.0.2.1", NULL, HEALTH_UP, false,
+     WATCH_MISSING_NODE, "good"},
     {"refused", PROBE_REFUSED, false, true, 0, "192.0.2.1", &plain_node, HEALTH_DOWN, false,
      WATCH_MISSING_BANNER, "refused"},
     {"silent", PROBE_SILENT, false, true, 0, "192.0.2.1", &plain_node, HEALTH_DOWN, false,
