@@ -8,7 +8,7 @@
 
 void cli_table_init(struct cli_table *table, const char *head)
 {
-    const char *cells[CLI_TABLE_COLUMNS];
+    const char *cells[CLI_TABLE_COLUMNS] = {NULL};
     char *copy = strdup(head), *rest = copy, *cell;
 
     memset(table, 0, sizeof *table);
