@@ -229,8 +229,11 @@ int main(int argc, char **argv)
     struct conf *conf = configuration_read(&options);
     if (!conf)
         return EXIT_FAILURE;
-    if (options.test)
+    service.conf = conf;
+    if (options.test) {
+        conf_unref(conf);
         return EXIT_SUCCESS;
+    }
     log_open(PROGRAM, conf->log.target, conf->log.level);
     limits_set();
     signals_hold();
@@ -241,7 +244,6 @@ int main(int argc, char **argv)
         log_error("%s: not an address that can be asked", target->text);
         return EXIT_FAILURE;
     }
-    service.conf = conf;
     service.asker = asker_new(&config);
     if (!service.asker || !listen_open(conf, &policy, &made))
         return EXIT_FAILURE;
