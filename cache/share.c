@@ -75,13 +75,6 @@ void share_cancel(struct share_read *read)
     read->done = NULL;
 }
 
-/* Failures are the store's to tell of; the next fetch writes again. */
-static void on_written(void *arg, enum store_status status, const struct store_reply *const *reply,
-                       size_t count)
-{
-    (void)arg, (void)status, (void)reply, (void)count;
-}
-
 void share_write(const struct share_place *place, const struct facts *facts, const char *name,
                  int64_t stale)
 {
@@ -103,7 +96,7 @@ void share_write(const struct share_place *place, const struct facts *facts, con
     store_batch_add(batch, "DEL", key, NULL); /* fields of another version, or another type */
     store_batch_add_words(batch, word, count);
     store_batch_add(batch, "EXPIRE", key, ttl, NULL);
-    store_send(place->store, batch, on_written, NULL);
+    store_send(place->store, batch, NULL, NULL); /* failures are the store's to tell of */
 }
 
 void share_delete(const struct share_place *place, const char *domain, const struct facts *mx)
@@ -123,5 +116,5 @@ void share_delete(const struct share_place *place, const char *domain, const str
         word[i + 1] = key[i];
     batch = store_batch_new(false);
     store_batch_add_words(batch, word, count + 1);
-    store_send(place->store, batch, on_written, NULL);
+    store_send(place->store, batch, NULL, NULL);
 }

@@ -636,11 +636,16 @@ static void test_real_commands(void **state)
     assert_non_null(strstr(world.text[1], "unknown command"));
     assert_string_equal(box_say(&box, "EXISTS b"), "0");
 
+    struct store_batch *silent = store_batch_new(true); /* whose answer nobody wants */
+    store_batch_add(silent, "SET", "d", "1", NULL);
+    assert_true(store_send(world.store, silent, NULL, NULL));
+
     assert_true(ask(&world, true, wrong, 3)); /* Redis does the others */
     assert_true(box_wait(world.base, is_answered, &world, SOON));
     assert_int_equal(world.status, STORE_ERROR);
     assert_int_equal(world.kind[1], STORE_KIND_ERROR);
     assert_int_equal(world.number[2], 2);
+    assert_string_equal(box_say(&box, "GET d"), "1");
     assert_true(store_is_up(world.store));
     real_close(&world, &box);
 }
