@@ -138,6 +138,11 @@ static void claims_make(struct site *site)
         claim_add(site, &site->asked[i].addr);
 }
 
+bool site_is_listener(const struct site *site, const struct net_addr *addr)
+{
+    return addr->family != NET_NONE && (has_claim(site, addr) || site_is_self_addr(site, addr));
+}
+
 bool site_is_claimed(const struct site *site, const struct net_addr *addr)
 {
     if (addr->family == NET_NONE)

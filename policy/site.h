@@ -37,6 +37,10 @@ void site_set_conf(struct site *site, struct conf *conf);
 bool site_is_self_name(const struct site *site, const char *name);
 bool site_is_self_addr(const struct site *site, const struct net_addr *addr);
 
+/* Whether mail that reaches addr reaches a listener of this host: its own, or one that it was asked
+ * about in the last hour. */
+bool site_is_listener(const struct site *site, const struct net_addr *addr);
+
 /* Whether a live node (this one included) claims the address as a listener or a probe source. */
 bool site_is_claimed(const struct site *site, const struct net_addr *addr);
 /* The live node that claims addr as listener, or NULL; lives until the loop runs on. */

@@ -17,9 +17,9 @@
 
 enum {
     ROUND_SECONDS = 30,
-    SLICE_MIN = 200,     /* domains a second at least */
-    READY_TICKS = 20,    /* of TICK_FIRST_MS: one second in all */
-    TICK_FIRST_MS = 50,  /* until the pools are resolved */
+    SLICE_MIN = 200,  /* domains a second at least */
+    FIRST_TICKS = 20, /* a quick beginning: ticks of FIRST_TICK_MS, one second in all */
+    FIRST_TICK_MS = 50,
     AHEAD_MS = 20000,    /* fetch again when this little is left */
     LAST_LIMIT = 400000, /* names whose last good facts are kept */
 };
@@ -114,36 +114,56 @@ static bool survey_pools(struct survey *survey)
     return known;
 }
 
-/* The preference at which this host stands in the ordering; above every other where it does not. */
-static unsigned find_self(const struct survey *survey, const struct order *order)
+/* Where this host stands in an ordering: the best and the worst preference at which it is found. */
+struct standing {
+    bool found;
+    unsigned best, worst;
+};
+
+static bool is_here(const struct survey *survey, const struct order_host *host)
 {
     struct net_addr all[2 * FACTS_MAX_ADDRS];
+    size_t count = order_addresses(host->addr, true, all, sizeof all / sizeof *all);
 
-    for (size_t i = 0; i < order->count; i++) {
-        const struct order_host *host = &order->host[i];
-        size_t count = order_addresses(host->addr, true, all, sizeof all / sizeof *all);
-        bool self = site_is_self_name(survey->parts.site, host->host.name);
-
-        for (size_t a = 0; a < count && !self; a++)
-            self = site_is_self_addr(survey->parts.site, &all[a]);
-        if (self)
-            return host->host.preference;
-    }
-    return UINT16_MAX + 1;
+    if (site_is_self_name(survey->parts.site, host->host.name))
+        return true;
+    for (size_t i = 0; i < count; i++)
+        if (site_is_listener(survey->parts.site, &all[i]))
+            return true;
+    return false;
 }
 
+static struct standing find_standing(const struct survey *survey, const struct order *order)
+{
+    struct standing standing = {.found = false};
+
+    for (size_t i = 0; i < order->count; i++) {
+        if (!is_here(survey, &order->host[i]))
+            continue;
+        if (!standing.found)
+            standing.best = order->host[i].host.preference;
+        standing.worst = order->host[i].host.preference;
+        standing.found = true;
+    }
+    return standing;
+}
+
+/* The guard looks at what is better than any listener here; a route names what is better than this
+ * host at its best, or everything where this host is no MX of the domain. */
 static void watch_order(struct survey *survey, const struct conf_domain *domain,
                         const struct order *order, unsigned purposes)
 {
-    unsigned self = find_self(survey, order);
+    struct standing standing = find_standing(survey, order);
 
-    for (size_t i = 0; i < order->count && order->host[i].host.preference < self; i++) {
-        const char *name = order->host[i].host.name;
-        if (purposes & WATCH_GUARD)
-            watch_facts(survey, name, 25, order->host[i].addr, false, WATCH_GUARD, domain->name);
-        if (purposes & WATCH_ROUTE) {
-            watch_facts(survey, name, 25, order->host[i].addr, false, WATCH_ROUTE, domain->name);
-            override_want(survey->parts.override, name, 25);
+    for (size_t i = 0; i < order->count; i++) {
+        const struct order_host *host = &order->host[i];
+        unsigned preference = host->host.preference;
+
+        if ((purposes & WATCH_GUARD) && standing.found && preference < standing.worst)
+            watch_facts(survey, host->host.name, 25, host->addr, false, WATCH_GUARD, domain->name);
+        if ((purposes & WATCH_ROUTE) && (!standing.found || preference < standing.best)) {
+            watch_facts(survey, host->host.name, 25, host->addr, false, WATCH_ROUTE, domain->name);
+            override_want(survey->parts.override, host->host.name, 25);
         }
     }
 }
@@ -184,9 +204,9 @@ static void survey_slice(struct survey *survey)
 
 static void schedule(struct survey *survey)
 {
-    struct timeval soon = {.tv_usec = TICK_FIRST_MS * 1000}, second = {.tv_sec = 1};
+    struct timeval soon = {.tv_usec = FIRST_TICK_MS * 1000}, second = {.tv_sec = 1};
 
-    event_add(survey->tick, survey->ready ? &soon : &second);
+    event_add(survey->tick, survey->ticks < FIRST_TICKS ? &soon : &second);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -198,7 +218,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     survey_slice(survey);
     survey->ticks++;
-    if (survey->ready && (known || survey->ticks > READY_TICKS)) {
+    if (survey->ready && (known || survey->ticks >= FIRST_TICKS)) {
         survey_ready *ready = survey->ready;
         survey->ready = NULL;
         ready(survey->arg);
@@ -245,6 +265,7 @@ void survey_set_conf(struct survey *survey, struct conf *conf)
 
     survey->conf = conf_ref(conf);
     survey->next = 0;
+    survey->ticks = 0;
     conf_unref(old);
     event_active(survey->tick, EV_TIMEOUT, 0);
 }

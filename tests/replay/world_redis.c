@@ -767,7 +767,7 @@ void world_redis_later(int64_t ms, const char *command)
 bool world_has_key(const char *pattern)
 {
     for (struct key *key = redis.keys; key; key = key->next)
-        if (fnmatch(pattern, key->name, FNM_NOESCAPE) == 0 &&
+        if (fnmatch(pattern, key->name, 0) == 0 &&
             (key->expires == 0 || key->expires > clock_mono()))
             return true;
     return false;
