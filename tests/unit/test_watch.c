@@ -514,6 +514,35 @@ static void schedule(void **state)
     assert_in_range(started[3] - started[2], 195, 1000);
 }
 
+/* Places that begin together do not stay together. */
+static void spread(void **state)
+{
+    (void)state;
+    struct probe *first[20];
+    int64_t began, earliest = 0, latest = 0;
+    char text[NET_TEXT];
+    conf.health.interval = 400;
+    for (int i = 0; i < 20; i++) {
+        snprintf(text, sizeof text, "192.0.2.%d", i + 1);
+        want(HOST, text);
+    }
+    for (int i = 0; i < 20; i++) {
+        snprintf(text, sizeof text, "192.0.2.%d", i + 1);
+        first[i] = probe_wait(text);
+    }
+    began = clock_mono();
+    for (int i = 0; i < 20; i++)
+        probe_end(first[i], PROBE_SILENT, false);
+    for (size_t seen = 20; probe_total < 40;) {
+        event_base_loop(base, EVLOOP_ONCE);
+        if (seen == 20 && probe_total > 20)
+            earliest = clock_mono() - began;
+        seen = probe_total;
+    }
+    latest = clock_mono() - began;
+    assert_in_range(latest - earliest, 60, 1000);
+}
+
 /* A probe that takes longer than the interval is followed by the next at once, never joined. */
 static void slow_probe(void **state)
 {
@@ -654,6 +683,20 @@ static void redis_late(void **state)
     assert_memory_equal(fake_hget(KEY, conf.node), "up,12,1795200000,", 17);
 }
 
+/* An address that comes later reads what is shared anew: that is no news for the others. */
+static void address_later(void **state)
+{
+    (void)state;
+    conf.health.interval = 10;
+    want(HOST, "192.0.2.1");
+    cycle(HOST, "192.0.2.1", PROBE_GOOD, false);
+    assert_int_equal(cycle(HOST, "192.0.2.1", PROBE_GOOD, false).health.streak, 2);
+    want(HOST, "192.0.2.2");
+    settle();
+    assert_int_equal(view_of(HOST, "192.0.2.1").health.streak, 2);
+    assert_int_equal(view_of(HOST, "192.0.2.2").health.state, HEALTH_UNKNOWN);
+}
+
 static void freed_under_way(void **state)
 {
     (void)state;
@@ -681,11 +724,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(listed_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(unwanted, setup, teardown),
         cmocka_unit_test_setup_teardown(schedule, setup, teardown),
+        cmocka_unit_test_setup_teardown(spread, setup, teardown),
         cmocka_unit_test_setup_teardown(slow_probe, setup, teardown),
         cmocka_unit_test_setup_teardown(depth, setup, teardown),
         cmocka_unit_test_setup_teardown(shared_written, setup, teardown),
         cmocka_unit_test_setup_teardown(restart_table, setup, teardown),
         cmocka_unit_test_setup_teardown(redis_late, setup, teardown),
+        cmocka_unit_test_setup_teardown(address_later, setup, teardown),
         cmocka_unit_test_setup_teardown(freed_under_way, setup, teardown),
     };
 
