@@ -56,6 +56,7 @@ struct daemon {
     struct listen **listen;
     struct event *stopping;
     int64_t stop_deadline;
+    unsigned quiet; /* looks without a question under way */
     daemon_failed *failed;
     daemon_stopped *stopped;
     void *arg;
@@ -457,7 +458,9 @@ static void on_stopping(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (engine_count(daemon->engine) > 0 && clock_mono() < daemon->stop_deadline)
+    /* Two quiet looks: what the last one answered has then been written. */
+    daemon->quiet = engine_count(daemon->engine) == 0 ? daemon->quiet + 1 : 0;
+    if (daemon->quiet < 2 && clock_mono() < daemon->stop_deadline)
         event_add(daemon->stopping, &again);
     else
         stats_flush(daemon->stats, on_flushed, daemon);
@@ -475,7 +478,7 @@ void daemon_stop(struct daemon *daemon, daemon_stopped *stopped, void *arg)
     daemon->stop_deadline = clock_mono() + STOP_LIMIT_MS;
     daemon->stopping = evtimer_new(daemon->base, on_stopping, daemon);
     if (daemon->stopping)
-        event_active(daemon->stopping, EV_TIMEOUT, 0);
+        on_stopping(-1, EV_TIMEOUT, daemon);
     else
         stopped(arg);
 }

@@ -19,7 +19,7 @@ const char *guard_row_name(unsigned row)
         [8] = "client seen at a better host",
         [9] = "client learned as honest",
         [10] = "memory can be trusted",
-        [11] = "breaker (not in this version)",
+        [11] = "breaker",
         [12] = "a retry",
         [13] = "bypass",
     };
@@ -30,6 +30,10 @@ static void order_fact(const struct guard_facts *facts, char *out, size_t size)
 {
     if (!facts->has_order) {
         snprintf(out, size, "not asked for");
+        return;
+    }
+    if (!facts->order->mx) {
+        snprintf(out, size, "could not be had in time");
         return;
     }
     snprintf(out, size, "%s, %zu hosts, %s", facts_state_name(facts->order->state),
@@ -132,6 +136,7 @@ void guard_row_fact(const struct guard_facts *facts, unsigned row, char *out, si
     case 8:
     case 9:
     case 10: memory_fact(facts, row, out, size); break;
+    case 11: snprintf(out, size, "never trips in this version"); break;
     case 12: refusal_fact(facts, out, size); break;
     default: break;
     }

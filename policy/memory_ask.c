@@ -1,0 +1,351 @@
+/*
+ * Asking the site's memory: the process's table first, then Redis with one pipeline. Each question
+ * is a wait that ends once, from the loop.
+ */
+#include "policy/memory_inside.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MAX_KEYS = 240, /* of one look; MGETs of WORDS each */
+    WORDS = 60,
+};
+
+enum wait_kind { WAIT_KNOWN, WAIT_REFUSED, WAIT_PROOF };
+
+struct memory_wait {
+    struct memory *memory;
+    enum wait_kind kind;
+    bool cancelled, sent; /* sent: the store's callback frees it */
+    struct event *later;
+    void *arg;
+    memory_known_done *known_done;
+    memory_refused_done *refused_done;
+    memory_proof_done *proof_done;
+    struct memory_known known;
+    struct memory_refused refused;
+    struct net_addr proof;
+    bool proof_known;
+    /* What each reply is about: seen keys first, then ok keys. */
+    size_t seen_count, ok_count;
+    size_t who_count;
+    struct net_addr *listener;
+    struct identity_set who;
+};
+
+static void wait_free(struct memory_wait *wait)
+{
+    if (wait->later)
+        event_free(wait->later);
+    free(wait->listener);
+    free(wait);
+}
+
+static void wait_finish(struct memory_wait *wait)
+{
+    if (!wait->cancelled) {
+        switch (wait->kind) {
+        case WAIT_KNOWN: wait->known_done(wait->arg, &wait->known); break;
+        case WAIT_REFUSED: wait->refused_done(wait->arg, &wait->refused); break;
+        case WAIT_PROOF: wait->proof_done(wait->arg, wait->proof_known, &wait->proof); break;
+        }
+    }
+    wait_free(wait);
+}
+
+static void on_later(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    wait_finish(arg);
+}
+
+static struct memory_wait *wait_new(struct memory *memory, enum wait_kind kind, void *arg)
+{
+    struct memory_wait *wait = calloc(1, sizeof *wait);
+
+    if (!wait)
+        return NULL;
+    wait->memory = memory;
+    wait->kind = kind;
+    wait->arg = arg;
+    wait->later = evtimer_new(memory->base, on_later, wait);
+    if (!wait->later) {
+        wait_free(wait);
+        return NULL;
+    }
+    return wait;
+}
+
+/* Sends the batch, or, where that is not possible or not needed (NULL), answers from the loop. */
+static struct memory_wait *wait_begin(struct memory_wait *wait, struct store_batch *batch,
+                                      store_done *done)
+{
+    if (batch && store_send(wait->memory->store, batch, done, wait))
+        wait->sent = true;
+    else
+        event_active(wait->later, EV_TIMEOUT, 0);
+    return wait;
+}
+
+void memory_cancel(struct memory_wait *wait)
+{
+    if (!wait)
+        return;
+    if (wait->sent)
+        wait->cancelled = true; /* the store's callback still comes */
+    else
+        wait_free(wait);
+}
+
+/* A visit at the i-th key: listeners by identities, in that order. */
+static void note_seen(struct memory_wait *wait, size_t index, int64_t at)
+{
+    struct memory_known *known = &wait->known;
+
+    if (at <= known->seen_at)
+        return;
+    known->seen_at = at;
+    known->seen_where = wait->listener[index / wait->who_count];
+    snprintf(known->seen_as, sizeof known->seen_as, "%s", wait->who.text[index % wait->who_count]);
+}
+
+static void note_learned(struct memory_wait *wait, size_t index, int64_t at)
+{
+    struct memory_known *known = &wait->known;
+
+    if (at <= known->learned_at)
+        return;
+    known->learned_at = at;
+    snprintf(known->learned_as, sizeof known->learned_as, "%s", wait->who.text[index]);
+}
+
+static void note_key(struct memory_wait *wait, size_t index, int64_t at)
+{
+    if (at <= 0)
+        return;
+    if (index < wait->seen_count)
+        note_seen(wait, index, at);
+    else if (index < wait->seen_count + wait->ok_count)
+        note_learned(wait, index - wait->seen_count, at);
+}
+
+/* The replies are the MGETs' lists, one after another. */
+static void known_replied(void *arg, enum store_status status,
+                          const struct store_reply *const *reply, size_t count)
+{
+    struct memory_wait *wait = arg;
+    int64_t now = memory_now(wait->memory);
+    size_t index = 0;
+
+    wait->known.complete = status == STORE_OK;
+    for (size_t r = 0; r < count; r++)
+        for (size_t i = 0; i < store_reply_count(reply[r]); i++, index++) {
+            const char *text = store_reply_text(store_reply_at(reply[r], i), NULL);
+            note_key(wait, index, text ? memory_parse_stamp(text, now) : 0);
+        }
+    if (index != wait->seen_count + wait->ok_count)
+        wait->known.complete = false;
+    wait_finish(wait);
+}
+
+/* The keys of one look, seen then ok; identities of the envelope ('#') are never learned. */
+static size_t make_keys(struct memory_wait *wait, const struct memory_look *look,
+                        char (*key)[KEYS_SIZE])
+{
+    const char *prefix = wait->memory->prefix;
+    size_t count = 0;
+
+    for (size_t l = 0; l < look->listener_count; l++)
+        for (size_t i = 0; i < look->who->count; i++)
+            keys_seen(prefix, &look->listener[l], look->who->text[i], key[count++]);
+    wait->seen_count = count;
+    for (size_t i = 0; i < look->who->count && look->who->text[i][0] != '#'; i++)
+        keys_ok(prefix, look->dry, look->domain, look->who->text[i], key[count++]);
+    wait->ok_count = count - wait->seen_count;
+    return count;
+}
+
+static struct store_batch *make_reads(struct memory *memory, char (*key)[KEYS_SIZE], size_t count)
+{
+    struct store_batch *batch = memory_batch(memory);
+    const char *word[WORDS + 1] = {"MGET"};
+
+    for (size_t at = 0; batch && at < count; at += WORDS) {
+        size_t n = count - at < WORDS ? count - at : WORDS;
+        for (size_t i = 0; i < n; i++)
+            word[1 + i] = key[at + i];
+        store_batch_add_words(batch, word, 1 + n);
+    }
+    return batch;
+}
+
+static bool copy_look(struct memory_wait *wait, const struct memory_look *look)
+{
+    wait->who = *look->who;
+    wait->who_count = look->who->count;
+    wait->listener = calloc(look->listener_count + 1, sizeof *wait->listener);
+    if (wait->listener && look->listener_count)
+        memcpy(wait->listener, look->listener, look->listener_count * sizeof *wait->listener);
+    return wait->listener != NULL;
+}
+
+struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *look,
+                               memory_known_done *done, void *arg)
+{
+    struct memory_wait *wait = wait_new(memory, WAIT_KNOWN, arg);
+    char(*key)[KEYS_SIZE] = NULL;
+    struct store_batch *batch = NULL;
+    size_t count, want = (look->listener_count + 1) * look->who->count;
+
+    if (!wait || !copy_look(wait, look))
+        goto fail;
+    wait->known_done = done;
+    if (want == 0 || want > MAX_KEYS) /* nobody to look for; or more than can be asked: not known */
+        return wait_begin(wait, NULL, NULL);
+    key = calloc(want, sizeof *key);
+    if (!key)
+        goto fail;
+    count = make_keys(wait, look, key);
+    for (size_t i = 0; i < count; i++) {
+        const struct memory_note *note = memory_note_get(memory, key[i]);
+        note_key(wait, i, note ? note->at : 0);
+    }
+    /* Seen or learned here settles it: no need to ask further. */
+    wait->known.complete = !memory->store || wait->known.seen_at || wait->known.learned_at;
+    if (!wait->known.complete)
+        batch = make_reads(memory, key, count);
+    free(key);
+    return wait_begin(wait, batch, known_replied);
+fail:
+    if (wait)
+        wait_free(wait);
+    return NULL;
+}
+
+static void note_refusal(struct memory_wait *wait, size_t index, int64_t at)
+{
+    if (at > 0 && (wait->refused.first_at == 0 || at < wait->refused.first_at)) {
+        wait->refused.first_at = at;
+        wait->refused.which = (unsigned)index;
+    }
+}
+
+/* Every last reply of `stride` is the GET of one digest. */
+static void refused_read(struct memory_wait *wait, enum store_status status,
+                         const struct store_reply *const *reply, size_t count, size_t stride)
+{
+    int64_t now = memory_now(wait->memory);
+
+    wait->refused.complete = status == STORE_OK;
+    for (size_t i = stride - 1; i < count; i += stride) {
+        const char *text = store_reply_text(reply[i], NULL);
+        if (text)
+            note_refusal(wait, i / stride, memory_parse_stamp(text, now));
+        else if (stride == 2)
+            wait->refused.complete = false; /* written, and not there */
+    }
+    wait_finish(wait);
+}
+
+static void refuse_replied(void *arg, enum store_status status,
+                           const struct store_reply *const *reply, size_t count)
+{
+    refused_read(arg, status, reply, count, 2);
+}
+
+static void recall_replied(void *arg, enum store_status status,
+                           const struct store_reply *const *reply, size_t count)
+{
+    refused_read(arg, status, reply, count, 1);
+}
+
+/* The process's own knowledge of one digest; notes the refusal there when `note` says so. */
+static void refuse_here(struct memory_wait *wait, size_t index, const char *key, bool note)
+{
+    const struct memory_note *known = memory_note_get(wait->memory, key);
+    int64_t now = memory_now(wait->memory);
+
+    if (known)
+        note_refusal(wait, index, known->at);
+    else if (note) {
+        memory_note_put(wait->memory, key, now, "", MEMORY_DEFER_TTL);
+        note_refusal(wait, index, now);
+    }
+}
+
+static struct memory_wait *ask_refusal(struct memory *memory, const struct identity_set *digests,
+                                       bool dry, bool note, memory_refused_done *done, void *arg)
+{
+    struct memory_wait *wait = wait_new(memory, WAIT_REFUSED, arg);
+    struct store_batch *batch;
+    char key[KEYS_SIZE], now[24], ttl[24];
+
+    if (!wait)
+        return NULL;
+    wait->refused_done = done;
+    wait->refused.complete = !memory->store && digests->count > 0;
+    snprintf(now, sizeof now, "%" PRId64, memory_now(memory));
+    snprintf(ttl, sizeof ttl, "%d", MEMORY_DEFER_TTL);
+    batch = digests->count ? memory_batch(memory) : NULL;
+    for (size_t i = 0; i < digests->count; i++) {
+        /* The key puts the '#' before the digest itself. */
+        keys_defer(memory->prefix, dry, digests->text[i] + 1, key);
+        refuse_here(wait, i, key, note);
+        if (batch && note)
+            store_batch_add(batch, "SET", key, now, "NX", "EX", ttl, NULL);
+        if (batch)
+            store_batch_add(batch, "GET", key, NULL);
+    }
+    return wait_begin(wait, batch, note ? refuse_replied : recall_replied);
+}
+
+struct memory_wait *memory_refuse(struct memory *memory, const struct identity_set *digests,
+                                  bool dry, memory_refused_done *done, void *arg)
+{
+    return ask_refusal(memory, digests, dry, true, done, arg);
+}
+
+struct memory_wait *memory_recall(struct memory *memory, const struct identity_set *digests,
+                                  bool dry, memory_refused_done *done, void *arg)
+{
+    return ask_refusal(memory, digests, dry, false, done, arg);
+}
+
+static void proof_replied(void *arg, enum store_status status,
+                          const struct store_reply *const *reply, size_t count)
+{
+    struct memory_wait *wait = arg;
+    const char *text = count == 1 ? store_reply_text(reply[0], NULL) : NULL;
+
+    wait->proof_known = status == STORE_OK;
+    if (text)
+        net_addr_parse(text, &wait->proof);
+    wait_finish(wait);
+}
+
+struct memory_wait *memory_ask_proof(struct memory *memory, const char *nonce,
+                                     memory_proof_done *done, void *arg)
+{
+    struct memory_wait *wait = wait_new(memory, WAIT_PROOF, arg);
+    struct store_batch *batch = NULL;
+    const struct memory_note *note;
+    char key[KEYS_SIZE];
+
+    if (!wait)
+        return NULL;
+    wait->proof_done = done;
+    wait->proof_known = !memory->store;
+    note = memory_note_get(memory, keys_proof(memory->prefix, nonce, key));
+    if (note) {
+        net_addr_parse(note->text, &wait->proof);
+        wait->proof_known = true;
+    } else if ((batch = memory_batch(memory))) {
+        store_batch_add(batch, "GET", key, NULL);
+    }
+    return wait_begin(wait, batch, proof_replied);
+}
