@@ -55,7 +55,7 @@ bool log_has(enum conf_log_level level)
     return level != CONF_LOG_DEBUG;
 }
 
-static void keep(const char *format, va_list arguments)
+static void __attribute__((format(printf, 1, 0))) keep(const char *format, va_list arguments)
 {
     char line[4096];
     const char *reason;
