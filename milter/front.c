@@ -91,8 +91,10 @@ static sfsistat on_negotiate(SMFICTX *ctx, unsigned long actions, unsigned long 
 
     (void)unused2;
     (void)unused3;
+    /* CONNECT and HELO keep their replies: Postfix holds back what wants none until something does,
+     * and then a client that leaves before MAIL, as every probe does, was never here. */
     if (front.is_local)
-        wanted |= SMFIP_NR_CONN | SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_EOH;
+        wanted |= SMFIP_NR_HDR | SMFIP_NR_EOH;
     *actions_out = actions & (SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_QUARANTINE | SMFIF_SETSYMLIST);
     *steps_out = steps & wanted;
     *unused2_out = *unused3_out = 0;
@@ -111,13 +113,13 @@ static sfsistat on_connect(SMFICTX *ctx, char *hostname, _SOCK_ADDR *client)
         (void)smfi_setpriv(ctx, session);
     }
     session_connect(session, &mta, hostname, (const struct sockaddr *)client);
-    return no_reply();
+    return SMFIS_CONTINUE;
 }
 
 static sfsistat on_helo(SMFICTX *ctx, char *name)
 {
     session_helo(smfi_getpriv(ctx), name);
-    return no_reply();
+    return SMFIS_CONTINUE;
 }
 
 static sfsistat on_mail(SMFICTX *ctx, char **arguments)
