@@ -119,7 +119,7 @@ demo:
 
 mutants:
 	@scripts/packages build check
-	@scripts/mutants
+	@scripts/mutants $(B)
 
 install: all
 	install -D -m 0755 $(B)/mxwardend $(DESTDIR)$(PREFIX)/sbin/mxwardend

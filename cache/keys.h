@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { KEYS_SIZE = 768, KEYS_PREFIX_SIZE = 32 };
+enum { KEYS_SIZE = 768, KEYS_PREFIX_SIZE = 33 };
 
 char *keys_mx(const char *prefix, const char *domain, char out[KEYS_SIZE]);
 char *keys_addr(const char *prefix, const char *host, char out[KEYS_SIZE]);

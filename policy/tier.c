@@ -1,7 +1,7 @@
 /*
  * Tiers: from candidates to an order of at most four hosts.
  *
- * Each host gets a class, how good it is to name at all; the best class present is the one to draw
+ * Each host gets a grade, how good it is to name at all; the best grade present is the one to draw
  * from, and of that its best tier. Everything after the winner is a function of the winner.
  */
 #include "policy/tier.h"
@@ -13,20 +13,20 @@
 #include <string.h>
 
 /* Best first. Weight 0 is for when all else is unusable, so it has classes of its own. */
-enum class {
-    CLASS_USABLE,
-    CLASS_USABLE_ZERO,
-    CLASS_FAILING, /* health is ignored when nothing is usable */
-    CLASS_FAILING_ZERO,
-    CLASS_UNKNOWN,    /* may not exist: as the last of a list it could bounce mail */
-    CLASS_OVERRIDDEN, /* an override holds unless it leaves no host */
-    CLASS_NEVER,      /* self, worse than self, or does not exist */
+enum grade {
+    GRADE_USABLE,
+    GRADE_USABLE_ZERO,
+    GRADE_FAILING, /* health is ignored when nothing is usable */
+    GRADE_FAILING_ZERO,
+    GRADE_UNKNOWN,    /* may not exist: as the last of a list it could bounce mail */
+    GRADE_OVERRIDDEN, /* an override holds unless it leaves no host */
+    GRADE_NEVER,      /* self, worse than self, or does not exist */
 };
 
 struct draw {
     const struct tier_host *host;
     size_t count;
-    enum class class[TIER_MAX_HOSTS];
+    enum grade grade[TIER_MAX_HOSTS];
     size_t sorted[TIER_MAX_HOSTS]; /* indices by tier, name, port: the fixed order */
     struct tier_pick *pick;
     bool taken[TIER_MAX_HOSTS];
@@ -79,14 +79,19 @@ static uint64_t score(const struct tier_host *host, const char *key)
     return (tier_minus_log2(hash_choice(key, name)) << 24) / (weight ? weight : 1);
 }
 
-static enum class classify(const struct tier_host *host, uint32_t self_tier) {
+static enum grade classify(const struct tier_host *host, uint32_t self_tier)
+{
     bool zero = tier_weight(host) == 0;
 
-    if (host->self || host->tier >= self_tier || host->resolve == TIER_ABSENT) return CLASS_NEVER;
-    if (is_overridden(host)) return CLASS_OVERRIDDEN;
-    if (host->resolve == TIER_MAY_RESOLVE) return CLASS_UNKNOWN;
-    if (host->failing) return zero ? CLASS_FAILING_ZERO : CLASS_FAILING;
-    return zero ? CLASS_USABLE_ZERO : CLASS_USABLE;
+    if (host->self || host->tier >= self_tier || host->resolve == TIER_ABSENT)
+        return GRADE_NEVER;
+    if (is_overridden(host))
+        return GRADE_OVERRIDDEN;
+    if (host->resolve == TIER_MAY_RESOLVE)
+        return GRADE_UNKNOWN;
+    if (host->failing)
+        return zero ? GRADE_FAILING_ZERO : GRADE_FAILING;
+    return zero ? GRADE_USABLE_ZERO : GRADE_USABLE;
 }
 
 /* The best tier that holds this host; UINT32_MAX where none does. */
@@ -122,20 +127,20 @@ static void sort(struct draw *draw)
     }
 }
 
-static enum tier_note explain(const struct tier_host *host, enum class class, uint32_t self_tier)
+static enum tier_note explain(const struct tier_host *host, enum grade grade, uint32_t self_tier)
 {
-    switch (class) {
-    case CLASS_NEVER:
+    switch (grade) {
+    case GRADE_NEVER:
         if (host->self)
             return TIER_LEFT_SELF;
         return host->tier >= self_tier ? TIER_LEFT_WORSE_THAN_SELF : TIER_LEFT_ABSENT;
-    case CLASS_OVERRIDDEN:
+    case GRADE_OVERRIDDEN:
         return host->override == TIER_DRAINED ? TIER_LEFT_DRAINED : TIER_LEFT_DOWN;
-    case CLASS_UNKNOWN: return TIER_LEFT_UNKNOWN;
-    case CLASS_FAILING:
-    case CLASS_FAILING_ZERO: return TIER_LEFT_FAILING;
-    case CLASS_USABLE_ZERO: return TIER_LEFT_WEIGHT;
-    case CLASS_USABLE: return TIER_LEFT_ROOM;
+    case GRADE_UNKNOWN: return TIER_LEFT_UNKNOWN;
+    case GRADE_FAILING:
+    case GRADE_FAILING_ZERO: return TIER_LEFT_FAILING;
+    case GRADE_USABLE_ZERO: return TIER_LEFT_WEIGHT;
+    case GRADE_USABLE: return TIER_LEFT_ROOM;
     }
     return TIER_LEFT_ROOM;
 }
@@ -149,14 +154,14 @@ static void take(struct draw *draw, size_t index)
     }
 }
 
-/* The winner among the class's hosts of one tier; equal scores go to the first in fixed order. */
-static size_t find_winner(struct draw *draw, enum class class, uint32_t tier, const char *key)
+/* The winner among the grade's hosts of one tier; equal scores go to the first in fixed order. */
+static size_t find_winner(struct draw *draw, enum grade grade, uint32_t tier, const char *key)
 {
     size_t winner = SIZE_MAX;
 
     for (size_t i = 0; i < draw->count; i++) {
         size_t at = draw->sorted[i];
-        if (draw->class[at] != class || draw->host[at].tier != tier)
+        if (draw->grade[at] != grade || draw->host[at].tier != tier)
             continue;
         draw->pick->score[at] = score(&draw->host[at], key);
         if (winner == SIZE_MAX || draw->pick->score[at] < draw->pick->score[winner])
@@ -165,77 +170,82 @@ static size_t find_winner(struct draw *draw, enum class class, uint32_t tier, co
     return winner;
 }
 
-/* Takes one tier's hosts of the class, beginning with the start-th in fixed order and going round.
+/* Takes one tier's hosts of the grade, beginning with the start-th in fixed order and going round.
  */
-static void take_round(struct draw *draw, enum class class, uint32_t tier, size_t start)
+static void take_round(struct draw *draw, enum grade grade, uint32_t tier, size_t start)
 {
     size_t member[TIER_MAX_HOSTS], count = 0;
 
     for (size_t i = 0; i < draw->count; i++)
-        if (draw->class[draw->sorted[i]] == class && draw->host[draw->sorted[i]].tier == tier)
+        if (draw->grade[draw->sorted[i]] == grade && draw->host[draw->sorted[i]].tier == tier)
             member[count++] = draw->sorted[i];
     for (size_t i = 0; i < count; i++)
         take(draw, member[(start + i) % count]);
 }
 
-/* The winner's place among its class and tier in fixed order. */
+/* The winner's place among its grade and tier in fixed order. */
 static size_t find_rank(const struct draw *draw, size_t winner)
 {
     size_t rank = 0;
 
     for (size_t i = 0; i < draw->count && draw->sorted[i] != winner; i++)
-        if (draw->class[draw->sorted[i]] == draw->class[winner] &&
+        if (draw->grade[draw->sorted[i]] == draw->grade[winner] &&
             draw->host[draw->sorted[i]].tier == draw->host[winner].tier)
             rank++;
     return rank;
 }
 
-/* Every tier of the class in turn, each begun at rank. */
-static void take_class(struct draw *draw, enum class class, size_t rank)
+/* Every tier of the grade in turn, each begun at rank. */
+static void take_grade(struct draw *draw, enum grade grade, size_t rank)
 {
     for (size_t i = 0; i < draw->count; i++) {
         size_t at = draw->sorted[i];
-        if (draw->class[at] == class && !draw->taken[at])
-            take_round(draw, class, draw->host[at].tier, rank);
+        if (draw->grade[at] == grade && !draw->taken[at])
+            take_round(draw, grade, draw->host[at].tier, rank);
     }
 }
 
-static enum class prepare(struct draw *draw) {
-    enum class best = CLASS_NEVER; uint32_t self_tier = find_self_tier(draw->host, draw->count);
+static enum grade prepare(struct draw *draw)
+{
+    enum grade best = GRADE_NEVER;
+    uint32_t self_tier = find_self_tier(draw->host, draw->count);
 
-    for (size_t i = 0; i < draw->count;
-         i++){draw->class[i] = classify(&draw->host[i], self_tier);
-              draw->pick->note[i] = explain(&draw->host[i], draw->class[i], self_tier);
-              draw->pick->score[i] = UINT64_MAX; if (draw->class[i] < best) best = draw->class[i];}
-sort(draw);
-return best;
+    for (size_t i = 0; i < draw->count; i++) {
+        draw->grade[i] = classify(&draw->host[i], self_tier);
+        draw->pick->note[i] = explain(&draw->host[i], draw->grade[i], self_tier);
+        draw->pick->score[i] = UINT64_MAX;
+        if (draw->grade[i] < best)
+            best = draw->grade[i];
+    }
+    sort(draw);
+    return best;
 }
 
 void tier_choose(const struct tier_host *host, size_t count, const char *key, struct tier_pick *out)
 {
     struct draw draw = {
         .host = host, .count = count < TIER_MAX_HOSTS ? count : TIER_MAX_HOSTS, .pick = out};
-    enum class best;
+    enum grade best;
     uint32_t tier = UINT32_MAX;
     size_t winner, rank;
 
     memset(out, 0, sizeof *out);
     best = prepare(&draw);
-    if (best == CLASS_NEVER)
+    if (best == GRADE_NEVER)
         return;
-    out->health_ignored = best > CLASS_USABLE_ZERO;
-    out->override_ignored = best == CLASS_OVERRIDDEN;
+    out->health_ignored = best > GRADE_USABLE_ZERO;
+    out->override_ignored = best == GRADE_OVERRIDDEN;
     for (size_t i = 0; i < draw.count; i++)
-        if (draw.class[i] == best && host[i].tier < tier)
+        if (draw.grade[i] == best && host[i].tier < tier)
             tier = host[i].tier;
     winner = find_winner(&draw, best, tier, key);
     rank = find_rank(&draw, winner);
     take(&draw, winner);
     take_round(&draw, best, tier, rank);
-    take_class(&draw, best, rank);
+    take_grade(&draw, best, rank);
     /* Hosts whose probes fail may still take mail that everybody else refuses; last. */
-    if (best < CLASS_FAILING)
-        take_class(&draw, CLASS_FAILING, rank);
+    if (best < GRADE_FAILING)
+        take_grade(&draw, GRADE_FAILING, rank);
 }
 
 const char *tier_note_name(enum tier_note note)
