@@ -60,8 +60,8 @@ def seen(world):
     check(re.search(r"^\d{10}\b.*\bconnect\b", world.redis.cli("GET", keys[0])),
           world.redis.cli("GET", keys[0]))
     prefix, _, last = client.rpartition(".")
-    net = f"{prefix}.{int(last) // 16 * 16}"
-    same(world.redis.cli("EXISTS", f"mxw1:seen:[192.0.2.10]:[{net}/28]"), "1")
+    net = f"{prefix}.{int(last) // 4 * 4}"
+    same(world.redis.cli("EXISTS", f"mxw1:seen:[192.0.2.10]:[{net}/30]"), "1")
     lifetime(world, keys[0], DAY - 60, DAY)
     check(world.redis.scan("mxw1:seen:\\[192.0.2.10\\]:#*"), "no tuple")
     # The site's own probes are not visitors.

@@ -1,7 +1,8 @@
 """The lab site's configuration of mxwarden, in pieces that a theme joins.
 
 Times are short, so that a case takes a second where life takes minutes; the one demand of the
-project that names real times (mx1 stopped, accepted within ten seconds) uses the defaults."""
+project that names real times (mx1 stopped, accepted within ten seconds) uses the defaults. A client
+network is a /30, so that there are enough of them for every case to have its own."""
 
 # mx1 speaks to Redis through its Unix socket, mx2 over TCP: both ways are in every case.
 REDIS = {"mx1.example.com": "unix:/run/lab/redis/redis.sock",
@@ -9,7 +10,7 @@ REDIS = {"mx1.example.com": "unix:/run/lab/redis/redis.sock",
 DNS = 'dns { servers = {"192.0.2.53"} timeout = 500ms }'
 HEALTH = "health { interval = 1s timeout = 2s fall = 2 rise = 1 }"
 GUARD = """guard {{
-    mode = "defer" evidence_net = "28,64"
+    mode = "defer" evidence_net = "{evidence_net}"
     yield_after = {yield_after} grace = {grace} hold_down = {hold_down}
 }}"""
 DOMAINS = """
@@ -35,6 +36,8 @@ def cache(node):
     return f'cache {{ redis = "{REDIS[node]}" }}'
 
 
-def guarded(node, yield_after="2s", grace="0", hold_down="0", health=HEALTH, more=""):
-    guard = GUARD.format(yield_after=yield_after, grace=grace, hold_down=hold_down)
-    return "\n".join([DNS, cache(node), guard, health, DOMAINS, POOL, more])
+def guarded(node, yield_after="2s", grace="0", hold_down="0", evidence_net="30,64",
+            health=HEALTH):
+    guard = GUARD.format(yield_after=yield_after, grace=grace, hold_down=hold_down,
+                         evidence_net=evidence_net)
+    return "\n".join([DNS, cache(node), guard, health, DOMAINS, POOL])

@@ -58,7 +58,7 @@ class Warden:
 
     def alive(self, process):
         if process.poll() is not None:
-            raise RuntimeError(f"{self.name}: a daemon ended at start with {process.returncode}")
+            raise RuntimeError(f"{self.name}: a daemon ended by itself: {process.returncode}")
         return True
 
     def heal(self, text):

@@ -8,7 +8,6 @@ a store that mail ends in, and one host that is every client.
 It is built once; heal() before each case mends whatever the case before it broke, so that cases
 run in any order.
 """
-import itertools
 import threading
 
 import books
@@ -131,14 +130,16 @@ class World:
 
     def wait_observed(self, timeout=20):
         """Until mx2 judges: mx1 is up, and proven to report its visitors."""
-        wait_for("mx1 observed by mx2", lambda: self.warden2.observes("mx1.example.com"), timeout)
+        wait_for("mx1 observed by mx2", lambda: all(
+            warden.alive(warden.daemon) for warden in self.wardens) and self.warden2.observes(
+                "mx1.example.com"), timeout)
 
     def fresh_network(self):
-        """A /28 that no case used before; the lab's evidence_net."""
+        """Addresses of a network (a /30, the lab's evidence_net) that no case used before."""
         return next(self.networks)
 
     def fresh_client(self):
-        return self.fresh_network()[1]
+        return self.fresh_network()[0]
 
     def send(self, source, target, recipients, **more):
         return send(self.net, source, target, recipients, **more)
@@ -178,13 +179,11 @@ class World:
 
 
 def client_networks():
-    """Every /28 of the client networks, as lists of addresses; 198.51.100.0/28 is kept for the
-    cases that need two well-known neighbours."""
-    nets = (f"{prefix}.{block * 16}" for prefix in ("198.51.100", "203.0.113")
-            for block in range(16))
-    for net in itertools.islice(nets, 1, None):
-        prefix, _, first = net.rpartition(".")
-        yield [f"{prefix}.{int(first) + offset}" for offset in range(1, 15)]
+    """Every /30 of the client networks but the first four of each, as lists of addresses: those
+    are for cases that need well-known neighbours."""
+    for prefix in ("198.51.100", "203.0.113"):
+        for first in range(16, 256, 4):
+            yield [f"{prefix}.{first + offset}" for offset in range(1, 3)]
 
 
 def together(jobs):
