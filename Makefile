@@ -49,6 +49,16 @@ BENCH_SRC  := $(sort $(wildcard tests/bench/floor_*.c tests/bench/load_*.c))
 BENCHLIB_SRC := $(filter-out $(BENCH_SRC),$(sort $(wildcard tests/bench/*.c)))
 LABTOOL_SRC := $(sort $(wildcard tests/lab/*.c))
 
+# V=1 shows the whole commands.
+ifdef V
+say =
+Q   =
+else
+say = @echo "  $(1)	$@"
+Q   = @
+endif
+JOBS := -j$(shell nproc 2>/dev/null || echo 1)
+
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 PROGRAMS := $(B)/mxwardend $(B)/mxwarden-milter $(B)/mxwarden
 UNIT     := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
@@ -61,7 +71,8 @@ all: $(PROGRAMS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALLFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(ALLFLAGS) -c -o $@ $<
 
 $(B)/libcache.a: $(call obj,$(CACHE_SRC))
 $(B)/libpolicy.a: $(call obj,$(POLICY_SRC))
@@ -69,52 +80,60 @@ $(B)/libmilterfront.a: $(call obj,$(MILTER_SRC))
 $(B)/libbench.a: $(call obj,$(BENCHLIB_SRC))
 $(B)/%.a:
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call say,AR)
+	$(Q)$(AR) rcs $@ $^
 
 ARCHIVES := $(B)/libpolicy.a $(B)/libcache.a
 
 $(B)/mxwardend: $(B)/policy/main.o $(ARCHIVES)
-	$(CC) $(LINK) -o $@ $^ $(LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(LINK) -o $@ $^ $(LIBS)
 $(B)/mxwarden: $(call obj,$(CLI_SRC)) $(ARCHIVES)
-	$(CC) $(LINK) -o $@ $^ $(LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(LINK) -o $@ $^ $(LIBS)
 $(B)/mxwarden-milter: $(B)/milter/main.o $(B)/libmilterfront.a $(ARCHIVES)
-	$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS)
+	$(call say,LD)
+	$(Q)$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS)
 
 $(UNIT): %: %.o $(B)/libmilterfront.a $(ARCHIVES)
-	$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS) -lcmocka -lm
+	$(call say,LD)
+	$(Q)$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS) -lcmocka -lm
 # world.o comes before the archives, so that its fetch, timer, probe and clock win at link time.
 $(REPLAY): $(call obj,$(REPLAY_SRC)) $(ARCHIVES)
-	$(CC) $(LINK) -o $@ $^ $(LIBS) -lcmocka -lm
+	$(call say,LD)
+	$(Q)$(CC) $(LINK) -o $@ $^ $(LIBS) -lcmocka -lm
 $(BENCH): %: %.o $(B)/libbench.a $(ARCHIVES)
-	$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS) -lm
+	$(call say,LD)
+	$(Q)$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS) -lm
 $(LABTOOLS): %: %.o $(ARCHIVES)
-	$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS) -lm
+	$(call say,LD)
+	$(Q)$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS) -lm
 
 run:
 	@scripts/packages build
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@scripts/run $(B)
 
 check:
 	@scripts/packages build check
-	@$(MAKE) --no-print-directory all tests
+	@$(MAKE) --no-print-directory $(JOBS) all tests
 	@scripts/check $(B)
 
 tests: $(UNIT) $(REPLAY) $(BENCH) $(LABTOOLS)
 
 lint:
 	@scripts/packages build lint
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@scripts/lint $(B)
 
 bench:
 	@scripts/packages build check
-	@$(MAKE) --no-print-directory all tests
+	@$(MAKE) --no-print-directory $(JOBS) all tests
 	@scripts/bench $(B)
 
 demo:
 	@scripts/packages build check
-	@$(MAKE) --no-print-directory all
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@scripts/demo $(B)
 
 mutants:
