@@ -8,7 +8,7 @@ import threading
 import time
 
 from smtp import send
-from waiting import check, wait_for
+from waiting import Failure, check, wait_for
 
 
 class Stream:
@@ -59,10 +59,17 @@ class Stream:
 def balance(world, sent, timeout=30):
     """sent = delivered + still queued, and nothing bounced; after flushing, all is delivered."""
     check(sent, "the books are empty: nothing was sent")
-    missing = set(sent) - delivered(world) - queued(world)
-    # A message can be on its way from a queue to a sink in the moment between the two looks.
-    missing -= delivered(world)
-    check(not missing, f"lost: {sorted(missing)[:5]} and {len(missing)} in all")
+    missing = set(sent)
+
+    def found():
+        # A message may be on its way from one queue to the next between two looks: not yet lost.
+        missing.difference_update(delivered(world), queued(world))
+        return not missing
+
+    try:
+        wait_for("every message", found, 5)
+    except Failure:
+        raise Failure(f"lost {len(missing)} of {len(sent)}: {sorted(missing)[:5]}") from None
     no_bounce(world)
     for mta in world.mtas:
         mta.flush()

@@ -318,7 +318,9 @@ def dns_silent(world):
 
 @case("DNS silenced, the ordering known: judged as before", patient, guard=True)
 def dns_silent_warm(world):
-    world.dns.mode = "silent"
+    # Not for all names: Postfix looks up who connects before its banner, and so would be late for
+    # the probes, which is better-down.
+    world.dns.mode, world.dns.only = "silent", "example.com"
     refused(world.send(world.fresh_client(), MX2, "warm@example.com"))
 
 
