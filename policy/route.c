@@ -184,10 +184,26 @@ static bool settle_order(const struct route_facts *facts, struct route_choice *o
     return false;
 }
 
+/* Whether the ordering's best host is this one. A better one counts though it does not exist: by
+ * the MX the MTA would find nobody better than itself, and bounce. */
+static bool is_self_best(const struct route_facts *facts)
+{
+    uint32_t best = UINT32_MAX, own = UINT32_MAX;
+
+    for (size_t i = 0; i < facts->host_count; i++) {
+        const struct tier_host *host = &facts->host[i];
+        if (host->tier < best)
+            best = host->tier;
+        if (host->self && host->tier < own)
+            own = host->tier;
+    }
+    return facts->self_in_set && own == best;
+}
+
 /* No host was picked from an ordering: is that because this host is best? */
 static void settle_empty(const struct route_facts *facts, struct route_choice *out)
 {
-    if (facts->self_in_set)
+    if (is_self_best(facts))
         decide(out, ROUTE_NOTFOUND, "this host is the best of the ordering");
     else
         decide_unknown(facts, out, "no host of the ordering has an address");
