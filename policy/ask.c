@@ -44,6 +44,8 @@ static enum question_stage parse_stage(const struct attrs *attrs)
 {
     if (value_is(attrs, "protocol_state", "RCPT"))
         return QUESTION_RCPT;
+    if (value_is(attrs, "protocol_state", "DATA"))
+        return QUESTION_DATA;
     if (value_is(attrs, "protocol_state", "CONNECT"))
         return QUESTION_CONNECT;
     if (value_is(attrs, "protocol_state", "EHLO") || value_is(attrs, "protocol_state", "HELO"))
@@ -125,13 +127,13 @@ static void parse_helo(const struct attrs *attrs, struct question *out)
 }
 
 /* Before RCPT Postfix sends both empty: then they are not known yet, which is not the null
- * sender. */
+ * sender. At DATA the recipient is there if it is the only one. */
 static void parse_envelope(const struct attrs *attrs, struct question *out)
 {
     char text[ADDRESS_SIZE + 2];
     const struct attrs_pair *sender = find(attrs, "sender");
 
-    if (out->stage != QUESTION_RCPT)
+    if (out->stage != QUESTION_RCPT && out->stage != QUESTION_DATA)
         return;
     if (attrs_get(attrs, "sender", text, sizeof text))
         out->has_sender = address_parse(text, &out->sender);

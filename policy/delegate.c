@@ -26,6 +26,7 @@ struct policy_peer {
     struct engine_question *question;
     enum question_asker asker;
     char instance[QUESTION_ID_SIZE]; /* of the question under way */
+    unsigned recipients;             /* asked about in that message so far */
     char tagged[QUESTION_ID_SIZE];   /* the last message that was given a header */
 };
 
@@ -62,12 +63,23 @@ static void on_judged(void *arg, const char *action)
     policy_reply(peer, is_repeated_tag(policy, action) ? "DUNNO" : action);
 }
 
-static void ask(struct peer *peer, struct policy_peer *policy, const struct question *question)
+/* Which message this is about, and how many of its recipients came before. */
+static void follow_message(struct policy_peer *policy, struct question *question)
+{
+    if (strcmp(policy->instance, question->instance) != 0)
+        policy->recipients = 0;
+    memcpy(policy->instance, question->instance, sizeof policy->instance);
+    question->earlier = policy->recipients;
+    if (question->stage == QUESTION_RCPT)
+        policy->recipients++;
+}
+
+static void ask(struct peer *peer, struct policy_peer *policy, struct question *question)
 {
     const struct conversation *conversation = peer_arg(peer);
 
     policy->asker = question->asker;
-    memcpy(policy->instance, question->instance, sizeof policy->instance);
+    follow_message(policy, question);
     if (question->stage != QUESTION_OTHER)
         policy->question = engine_judge(conversation->engine, question, on_judged, peer);
     if (!policy->question)

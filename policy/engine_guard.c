@@ -172,7 +172,7 @@ static void got_known(void *arg, const struct memory_known *known)
 
 static bool is_dry(const struct engine_question *q)
 {
-    return !verdict_refuses(verdict_mode(q->facts.guard));
+    return !verdict_refuses(q->facts.guard->mode);
 }
 
 static void ask_memory(struct engine_question *q)
@@ -256,6 +256,10 @@ static void act(struct engine_question *q, const struct guard_verdict *verdict)
 
     if (verdict->reason == GUARD_YIELDED)
         learn(q);
+    /* At DATA the recipient is judged again, not anew: only a FILTER is news. */
+    if (q->question.stage == QUESTION_DATA &&
+        strcmp(verdict_name(q->facts.guard, verdict, &q->question), "accept") == 0)
+        return;
     stats_add_kind(q->engine->parts.stats, "guard", guard_reason_name(verdict->reason));
     log_info("%s", verdict_line(&q->facts, verdict, engine_now_us() - q->began_us, line));
 }
@@ -288,7 +292,7 @@ static void finish(struct engine_question *q, const struct guard_verdict *verdic
  * a round trip apart. Who is not refused need not wait for that. */
 static void begin_second_look(struct engine_question *q)
 {
-    if (verdict_mode(q->facts.guard) == CONF_MODE_DETECT && !q->answered) {
+    if (q->facts.guard->mode == CONF_MODE_DETECT && !q->answered) {
         q->answered = true;
         q->done.judged(q->arg, "DUNNO");
     }
@@ -332,10 +336,15 @@ static void step_accept(struct engine_question *q)
 
 /* --- the door --------------------------------------------------------------------------------- */
 
-/* What is judged: a recipient, of a client that is none of the site's own probes. */
+/* What is judged: a recipient, of a client that is none of the site's own probes. At DATA again,
+ * where the mode is filter. */
 static bool is_judged(const struct engine *engine, const struct question *question)
 {
-    if (question->stage != QUESTION_RCPT || question->evidence_only || !question->has_recipient)
+    const struct conf_guard *guard = find_guard(engine->conf, question->recipient.domain);
+    bool filters = guard && guard->mode == CONF_MODE_FILTER;
+
+    if (question->evidence_only || !question->has_recipient ||
+        (question->stage != QUESTION_RCPT && !(question->stage == QUESTION_DATA && filters)))
         return false;
     return !(question->is_probe && site_is_claimed(engine->parts.site, &question->client));
 }

@@ -148,15 +148,30 @@ static enum row_result row_exempt_mx(struct walk *walk)
                : ROW_NO;
 }
 
+static bool is_off_mx(const struct guard_facts *facts)
+{
+    return find_listener(facts) < 0;
+}
+
+/* `off` and `log` accept at once. What refuses passes over the rows about better hosts, of which
+ * this listener has none, and goes through rows 9 to 12 first. */
 static enum row_result row_off_mx(struct walk *walk)
 {
-    return find_listener(walk->facts) < 0 ? hold(walk, GUARD_OFF_MX) : ROW_NO;
+    switch (walk->facts->guard->off_mx) {
+    case CONF_OFF_MX_OFF:
+    case CONF_OFF_MX_LOG: return is_off_mx(walk->facts) ? hold(walk, GUARD_OFF_MX) : ROW_NO;
+    case CONF_OFF_MX_DEFER:
+    case CONF_OFF_MX_REJECT: break;
+    }
+    return ROW_NO;
 }
 
 static enum row_result row_best(struct walk *walk)
 {
     const struct guard_facts *facts = walk->facts;
 
+    if (is_off_mx(facts))
+        return ROW_NO;
     for (size_t i = 0; i < facts->better_count; i++)
         if (is_same_family(facts, &facts->better[i]))
             return ROW_NO;
@@ -167,6 +182,8 @@ static enum row_result row_better_down(struct walk *walk)
 {
     const struct guard_facts *facts = walk->facts;
 
+    if (is_off_mx(facts))
+        return ROW_NO;
     for (size_t i = 0; i < facts->better_count; i++)
         if (is_same_family(facts, &facts->better[i]) && is_healthy(facts, &facts->better[i])) {
             walk->verdict->better = &facts->order->host[facts->better[i].host].host;
@@ -189,7 +206,7 @@ static enum row_result row_unobserved(struct walk *walk)
 {
     const struct guard_facts *facts = walk->facts;
 
-    if (!facts->guard->require_observed)
+    if (is_off_mx(facts) || !facts->guard->require_observed)
         return ROW_NO;
     if (facts->better_cut)
         return hold(walk, GUARD_UNOBSERVED);
@@ -206,7 +223,7 @@ static enum row_result row_seen(struct walk *walk)
 
     if (!facts->has_memory)
         return need(walk, GUARD_NEED_MEMORY);
-    return facts->seen ? hold(walk, GUARD_SEEN) : ROW_NO;
+    return facts->seen && !is_off_mx(facts) ? hold(walk, GUARD_SEEN) : ROW_NO;
 }
 
 static enum row_result row_learned(struct walk *walk)
@@ -247,6 +264,10 @@ static enum row_result row_yielded(struct walk *walk)
 
 static enum row_result row_bypass(struct walk *walk)
 {
+    if (is_off_mx(walk->facts)) {
+        walk->verdict->better = &walk->facts->order->host[0].host;
+        return hold(walk, GUARD_OFF_MX);
+    }
     if (!walk->facts->has_second_look)
         return need(walk, GUARD_NEED_SECOND_LOOK);
     return hold(walk, GUARD_BYPASS);

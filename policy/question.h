@@ -12,7 +12,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum question_stage { QUESTION_CONNECT, QUESTION_HELO, QUESTION_RCPT, QUESTION_OTHER };
+enum question_stage {
+    QUESTION_CONNECT,
+    QUESTION_HELO,
+    QUESTION_RCPT,
+    QUESTION_DATA, /* from Postfix; has_recipient where the message has exactly one */
+    QUESTION_OTHER
+};
 enum question_asker { QUESTION_POLICY, QUESTION_MILTER };
 
 enum { QUESTION_HELO_SIZE = 256, QUESTION_ID_SIZE = 64 };
@@ -39,6 +45,7 @@ struct question {
     uint16_t listener_port;   /* 0 not known */
 
     char instance[QUESTION_ID_SIZE]; /* one a message */
+    unsigned earlier;                /* recipients of this message asked about before */
     char queue_id[QUESTION_ID_SIZE];
 };
 

@@ -81,7 +81,7 @@ json_t *show_explain(const struct engine_explained *explained)
     const struct guard_verdict *verdict = &explained->verdict;
 
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "status", "ok", "verdict",
-                     verdict_name(facts->guard, verdict), "reason",
+                     verdict_name(facts->guard, verdict, facts->question), "reason",
                      guard_reason_name(verdict->reason), "reply", explained->action, "domain",
                      explained->domain, "mode",
                      facts->guard ? conf_mode_name(facts->guard->mode) : "none", "rows",

@@ -8,67 +8,85 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum conf_mode verdict_mode(const struct conf_guard *guard)
+bool verdict_refuses(enum conf_mode mode)
 {
-    switch (guard->mode) {
+    switch (mode) {
     case CONF_MODE_OFF:
     case CONF_MODE_DETECT:
     case CONF_MODE_TAG:
-    case CONF_MODE_DEFER: return guard->mode;
-    case CONF_MODE_HOLD:
+    case CONF_MODE_HOLD: return false;
+    case CONF_MODE_DEFER:
     case CONF_MODE_REJECT:
-    case CONF_MODE_FILTER: return CONF_MODE_DETECT;
+    case CONF_MODE_FILTER: return true;
     }
-    return CONF_MODE_DETECT;
+    return false;
 }
 
-bool verdict_refuses(enum conf_mode mode)
+/* FILTER acts on the whole message, so only a message's one recipient can ask for it, at DATA, on
+ * the policy socket; a later recipient is deferred, and comes back alone (SPEC 5). */
+static enum conf_mode filter_mode(const struct question *question)
 {
-    return mode == CONF_MODE_DEFER;
+    if (question->asker == QUESTION_MILTER)
+        return CONF_MODE_DEFER;
+    if (question->stage == QUESTION_DATA)
+        return CONF_MODE_FILTER;
+    return question->earlier > 0 ? CONF_MODE_DEFER : CONF_MODE_DETECT;
 }
 
-/* What the mode does about this verdict: accepts (detect), tags or defers. */
-static enum conf_mode action_of(const struct conf_guard *guard, const struct guard_verdict *verdict)
+/* What is done about this verdict here and now, as the mode that always does so. */
+static enum conf_mode action_of(const struct conf_guard *guard, const struct guard_verdict *verdict,
+                                const struct question *question)
 {
-    return guard && verdict->reason == GUARD_BYPASS ? verdict_mode(guard) : CONF_MODE_DETECT;
+    if (!guard || guard->mode == CONF_MODE_OFF || guard->mode == CONF_MODE_DETECT)
+        return CONF_MODE_DETECT;
+    if (verdict->reason == GUARD_OFF_MX) {
+        switch (guard->off_mx) {
+        case CONF_OFF_MX_OFF:
+        case CONF_OFF_MX_LOG: return CONF_MODE_DETECT;
+        case CONF_OFF_MX_DEFER: return CONF_MODE_DEFER;
+        case CONF_OFF_MX_REJECT: return CONF_MODE_REJECT;
+        }
+    }
+    if (verdict->reason != GUARD_BYPASS)
+        return CONF_MODE_DETECT;
+    return guard->mode == CONF_MODE_FILTER ? filter_mode(question) : guard->mode;
 }
 
 char *verdict_action(const struct conf_guard *guard, const struct guard_verdict *verdict,
                      const struct question *question, char out[VERDICT_ACTION_SIZE])
 {
     const char *better = verdict->better ? verdict->better->name : "";
+    const char *mx = verdict->mx ? verdict->mx->name : "";
+    const size_t size = VERDICT_ACTION_SIZE;
 
-    switch (action_of(guard, verdict)) {
+    switch (action_of(guard, verdict, question)) {
     case CONF_MODE_DEFER:
-        snprintf(out, VERDICT_ACTION_SIZE, "%s 4.7.1 %s (%s)",
+        snprintf(out, size, "%s 4.7.1 %s (%s)",
                  question->asker == QUESTION_MILTER ? "451" : "DEFER_IF_PERMIT", guard->text,
                  better);
         break;
+    case CONF_MODE_REJECT: snprintf(out, size, "550 5.7.1 %s (%s)", guard->text, better); break;
     case CONF_MODE_TAG:
-        snprintf(out, VERDICT_ACTION_SIZE, "PREPEND X-MX-Warden: bypass; domain=%s; mx=%s",
-                 question->recipient.domain, verdict->mx ? verdict->mx->name : "");
+        snprintf(out, size, "PREPEND X-MX-Warden: bypass; domain=%s; mx=%s",
+                 question->recipient.domain, mx);
         break;
-    case CONF_MODE_OFF:
-    case CONF_MODE_DETECT:
     case CONF_MODE_HOLD:
-    case CONF_MODE_REJECT:
-    case CONF_MODE_FILTER: snprintf(out, VERDICT_ACTION_SIZE, "DUNNO"); break;
+        snprintf(out, size, "HOLD mxwarden: bypass; domain=%s; mx=%s", question->recipient.domain,
+                 mx);
+        break;
+    case CONF_MODE_FILTER: snprintf(out, size, "FILTER smtp:[%s]:25", better); break;
+    case CONF_MODE_OFF:
+    case CONF_MODE_DETECT: snprintf(out, size, "DUNNO"); break;
     }
     return out;
 }
 
-const char *verdict_name(const struct conf_guard *guard, const struct guard_verdict *verdict)
+const char *verdict_name(const struct conf_guard *guard, const struct guard_verdict *verdict,
+                         const struct question *question)
 {
-    switch (action_of(guard, verdict)) {
-    case CONF_MODE_DEFER: return "defer";
-    case CONF_MODE_TAG: return "tag";
-    case CONF_MODE_OFF:
-    case CONF_MODE_DETECT:
-    case CONF_MODE_HOLD:
-    case CONF_MODE_REJECT:
-    case CONF_MODE_FILTER: return "accept";
-    }
-    return "accept";
+    enum conf_mode action = action_of(guard, verdict, question);
+
+    return action == CONF_MODE_DETECT ? "accept" : conf_mode_name(action);
 }
 
 static void put_place(const struct guard_verdict *verdict, char *out, size_t size)
@@ -96,7 +114,7 @@ char *verdict_line(const struct guard_facts *facts, const struct guard_verdict *
     snprintf(out, VERDICT_LINE_SIZE,
              "guard verdict=%s reason=%s domain=%s client=%s listener=%s%s sender=<%s> rcpt=<%s>"
              "%s%s ms=%" PRId64 ".%" PRId64,
-             verdict_name(facts->guard, verdict), guard_reason_name(verdict->reason),
+             verdict_name(facts->guard, verdict, q), guard_reason_name(verdict->reason),
              q->recipient.domain, net_addr_format(&q->client, client),
              net_addr_format(&facts->listener, listener), place, sender, recipient,
              q->queue_id[0] ? " qid=" : "", log_escape(q->queue_id, queue_id, sizeof queue_id),

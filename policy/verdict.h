@@ -11,19 +11,19 @@
 
 enum { VERDICT_ACTION_SIZE = 1024, VERDICT_LINE_SIZE = 2048 };
 
-/* The mode that acts: those whose action is not part of this version act as detect. */
-enum conf_mode verdict_mode(const struct conf_guard *guard);
-/* Whether that mode refuses; those that do not keep refusals under the dry keys. */
+/* Whether the mode refuses mail; those that do not keep refusals under the dry keys. */
 bool verdict_refuses(enum conf_mode mode);
 
-/* What follows "action=" for this asker: "DUNNO", "451 4.7.1 TEXT (mx1.example.com)" for the
- * milter, "DEFER_IF_PERMIT 4.7.1 TEXT (...)" for Postfix, so that a permanent refusal by a later
- * rule wins, "PREPEND X-MX-Warden: ...". guard is NULL where the domain is not guarded. */
+/* What follows "action=" for this asker (SPEC 5, modes): "DUNNO"; "451 4.7.1 TEXT (mx1.example.com)"
+ * for the milter, "DEFER_IF_PERMIT 4.7.1 TEXT (...)" for Postfix, so that a permanent refusal by a
+ * later rule wins; "550 5.7.1 TEXT"; "PREPEND X-MX-Warden: ..."; "HOLD ..."; "FILTER smtp:[mx1]:25"
+ * at DATA. guard is NULL where the domain is not guarded. */
 char *verdict_action(const struct conf_guard *guard, const struct guard_verdict *verdict,
                      const struct question *question, char out[VERDICT_ACTION_SIZE]);
 
-/* "accept", "tag", "defer": for the log and counters. */
-const char *verdict_name(const struct conf_guard *guard, const struct guard_verdict *verdict);
+/* "accept", "tag", "hold", "defer", "reject", "filter": for the log and counters. */
+const char *verdict_name(const struct conf_guard *guard, const struct guard_verdict *verdict,
+                         const struct question *question);
 
 /* The log line of SPEC 10, everything from outside escaped. us: microseconds taken. */
 char *verdict_line(const struct guard_facts *facts, const struct guard_verdict *verdict, int64_t us,

@@ -256,6 +256,76 @@ static void tag_adds_a_header(void **state)
     site_close(&site);
 }
 
+static struct site open_modes(void)
+{
+    static const char *const domain[] = {"hold.example.com", "reject.example.com",
+                                         "filter.example.com", "off.example.com"};
+    struct site site;
+    const char more[] =
+        "domain \"hold.example.com\" { guard { mode = \"hold\" } }\n"
+        "domain \"reject.example.com\" { guard { mode = \"reject\" } }\n"
+        "domain \"filter.example.com\" { guard { mode = \"filter\" } }\n"
+        "domain \"off.example.com\" { guard { mode = \"tag\" off_mx = \"defer\" } }\n";
+    char conf1[2048], conf2[2048];
+
+    snprintf(conf1, sizeof conf1, "%s%s", SITE_CONF("mx1.example.com", ""), more);
+    snprintf(conf2, sizeof conf2, "%s%s", SITE_CONF("mx2.example.com", ""), more);
+    site = site_start(conf1, conf2);
+    for (size_t i = 0; i < sizeof domain / sizeof *domain; i++)
+        world_set_mx(domain[i], "10 mx1.example.com,20 mx2.example.com");
+    world_set_mx("off.example.com", "10 mx1.example.com");
+    world_run(22 * MINUTE); /* until their not being there, and the change, have been forgotten */
+    return site;
+}
+
+static void hold_and_reject_say_so(void **state)
+{
+    struct site site = open_modes();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    mail.recipient = "u@hold.example.com";
+    expect_verdict(site.mx2, &mail, "HOLD mxwarden: bypass; domain=hold.example.com", "bypass");
+    mail.recipient = "u@reject.example.com";
+    expect_verdict(site.mx2, &mail, "550 5.7.1 Please deliver", "bypass");
+    site_close(&site);
+}
+
+static void off_mx_is_refused_where_asked(void **state)
+{
+    struct site site = open_modes();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    mail.recipient = "u@off.example.com";
+    expect_verdict(site.mx2, &mail, "451 4.7.1 Please deliver to the preferred MX first (mx1.",
+                   "off-mx");
+    world_run(4 * MINUTE);
+    expect_accept(site.mx2, &mail, "yielded");
+    site_close(&site);
+}
+
+/* FILTER acts on the whole message: only where it has one recipient, and only at DATA. */
+static void filter_diverts_single_recipients(void **state)
+{
+    static const char *const one[][2] = {{"RCPT", "u@filter.example.com"},
+                                         {"DATA", "u@filter.example.com"}};
+    static const char *const two[][2] = {
+        {"RCPT", "u@other.example"}, {"RCPT", "u@filter.example.com"}, {"DATA", ""}};
+    struct site site = open_modes();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    mail.policy = true;
+    assert_string_equal(world_session(site.mx2, &mail, one, 2),
+                        "DUNNO|FILTER smtp:[mx1.example.com]:25");
+    mail.instance = "2";
+    assert_string_equal(world_session(site.mx2, &mail, two, 3),
+                        "DUNNO|DEFER_IF_PERMIT 4.7.1 Please deliver to the preferred MX first "
+                        "(mx1.example.com)|DUNNO");
+    site_close(&site);
+}
+
 static void others_are_let_alone(void **state)
 {
     struct site site = site_open();
@@ -414,6 +484,9 @@ int replay_guard(void)
         cmocka_unit_test(another_message_does_not_yield),
         cmocka_unit_test(detect_costs_nothing),
         cmocka_unit_test(tag_adds_a_header),
+        cmocka_unit_test(hold_and_reject_say_so),
+        cmocka_unit_test(off_mx_is_refused_where_asked),
+        cmocka_unit_test(filter_diverts_single_recipients),
         cmocka_unit_test(others_are_let_alone),
         cmocka_unit_test(listeners_are_mapped),
         cmocka_unit_test(probe_name_unlocks_nothing),

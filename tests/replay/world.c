@@ -62,16 +62,42 @@ void world_visit(struct node *node, const struct world_mail *mail)
     world_talk(node, "policy", request, length, true);
 }
 
+static void copy_action(const char *reply, char *out, size_t size)
+{
+    out[0] = '\0';
+    if (strncmp(reply, "action=", 7) == 0)
+        snprintf(out, size, "%.*s", (int)strcspn(reply + 7, "\n"), reply + 7);
+}
+
+const char *world_session(struct node *node, const struct world_mail *mail,
+                          const char *const (*step)[2], size_t count)
+{
+    static char actions[4096];
+    struct peer *peer = world_connect(node, "policy");
+    struct world_mail one = *mail;
+    size_t length = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        char request[4096], action[2048];
+
+        one.recipient = step[i][1];
+        copy_action(world_ask(peer, request,
+                              world_request(request, sizeof request, step[i][0], &one), true),
+                    action, sizeof action);
+        length += (size_t)snprintf(actions + length, sizeof actions - length, "%s%s", i ? "|" : "",
+                                   action);
+    }
+    world_disconnect(peer);
+    return actions;
+}
+
 const char *world_rcpt(struct node *node, const struct world_mail *mail)
 {
     static char action[2048];
     char request[4096];
     size_t length = world_request(request, sizeof request, "RCPT", mail);
-    const char *reply = world_talk(node, "policy", request, length, true);
 
-    action[0] = '\0';
-    if (strncmp(reply, "action=", 7) == 0)
-        snprintf(action, sizeof action, "%.*s", (int)strcspn(reply + 7, "\n"), reply + 7);
+    copy_action(world_talk(node, "policy", request, length, true), action, sizeof action);
     return action;
 }
 

@@ -82,6 +82,10 @@ struct world_mail {
 void world_visit(struct node *node, const struct world_mail *mail);
 /* One recipient. The action, in static memory; "" when there was none within 4 s. */
 const char *world_rcpt(struct node *node, const struct world_mail *mail);
+/* Several on one connection to the policy socket, states and recipients in turn; "RCPT" or "DATA".
+ * The actions joined by '|'. */
+const char *world_session(struct node *node, const struct world_mail *mail,
+                          const char *const (*step)[2], size_t count);
 int64_t world_took(void); /* ms that the last answer took */
 /* The reason in the line that the last decision logged. */
 const char *world_reason(struct node *node);

@@ -516,34 +516,60 @@ int64_t world_took(void)
     return took;
 }
 
-const char *world_talk(struct node *node, const char *conversation, const char *data, size_t length,
-                       bool wait)
+struct peer *world_connect(struct node *node, const char *conversation)
+{
+    struct listen *listen = find_listen(node, conversation);
+    struct peer *peer = listen ? calloc(1, sizeof *peer) : NULL;
+
+    if (peer)
+        peer->listen = listen;
+    return peer;
+}
+
+const char *world_ask(struct peer *peer, const char *data, size_t length, bool wait)
 {
     static char out[65536];
-    struct listen *listen = find_listen(node, conversation);
-    struct peer *peer;
     struct node *before = world_current;
     int64_t began = clock_mono();
     size_t used;
 
-    out[0] = '\0';
-    if (!listen)
-        return out;
-    peer = calloc(1, sizeof *peer);
-    peer->listen = listen;
-    world_current = node;
-    if (listen->handler->input(peer, data, length, &used) == LISTEN_BAD)
+    world_current = peer->listen->node;
+    peer->replied = false;
+    peer->length = 0;
+    if (peer->listen->handler->input(peer, data, length, &used) == LISTEN_BAD)
         peer->closed = true;
     /* Without waiting the reply still comes first, at this very moment or not at all. */
     while (!peer->replied && !peer->closed &&
            world_loop_step(wait ? began + ANSWER_LIMIT_MS : clock_mono()))
         ;
     took = clock_mono() - began;
-    memcpy(out, peer->reply, peer->length + 1);
-    listen->handler->closed(peer);
-    free(peer);
+    memcpy(out, peer->reply, peer->length);
+    out[peer->length] = '\0';
     world_current = before;
     return out;
+}
+
+void world_disconnect(struct peer *peer)
+{
+    struct node *before = world_current;
+
+    world_current = peer->listen->node;
+    peer->listen->handler->closed(peer);
+    world_current = before;
+    free(peer);
+}
+
+const char *world_talk(struct node *node, const char *conversation, const char *data, size_t length,
+                       bool wait)
+{
+    struct peer *peer = world_connect(node, conversation);
+    const char *reply;
+
+    if (!peer)
+        return "";
+    reply = world_ask(peer, data, length, wait);
+    world_disconnect(peer);
+    return reply;
 }
 
 /* --- nodes -------------------------------------------------------------------------------------- */

@@ -45,7 +45,7 @@ enum { DESCRIBED = 4096 };
 /* A question in one line, so that a table can want it. */
 static char *describe(const struct question *q, char out[DESCRIBED])
 {
-    static const char *const stages[] = {"connect", "helo", "rcpt", "other"};
+    static const char *const stages[] = {"connect", "helo", "rcpt", "data", "other"};
     char client[NET_TEXT], listener[NET_TEXT], sender[ADDRESS_SIZE], rcpt[ADDRESS_SIZE];
 
     snprintf(out, DESCRIBED,
@@ -83,7 +83,10 @@ static const struct {
     {"EHLO", POLICY "protocol_state=EHLO\n", "helo " EMPTY},
     {"HELO", POLICY "protocol_state=HELO\n", "helo " EMPTY},
     {"MAIL", POLICY "protocol_state=MAIL\nsender=a@example.net\n", "other " EMPTY},
-    {"DATA", POLICY "protocol_state=DATA\n", "other " EMPTY},
+    {"DATA, several recipients", POLICY "protocol_state=DATA\nrecipient=\nrecipient_count=2\n",
+     "data " EMPTY},
+    {"DATA, one recipient", POLICY "protocol_state=DATA\nrecipient=u@example.com\n",
+     "data client=[] name= helo=/ sender=- rcpt=u@example.com listener=[]:0 id=/"},
     {"END-OF-MESSAGE", POLICY "protocol_state=END-OF-MESSAGE\n", "other " EMPTY},
     {"a stage in lower case is none", POLICY "protocol_state=rcpt\n", "other " EMPTY},
     {"evidence", RCPT "policy_context=evidence\n", "rcpt evidence " EMPTY},

@@ -30,6 +30,7 @@ static void fill_conf(struct fixture *f)
 {
     f->conf.recipient_delimiter = plus;
     f->guard = (struct conf_guard){.mode = CONF_MODE_DEFER,
+                                   .off_mx = CONF_OFF_MX_LOG,
                                    .require_observed = true,
                                    .evidence_ttl = 86400000,
                                    .yield_after = 240000,
@@ -196,6 +197,32 @@ static void off_mx_unknown_host(struct fixture *f)
 {
     off_mx(f);
     f->addr[1] = "fail";
+}
+static void off_mx_log_learned(struct fixture *f)
+{
+    off_mx(f);
+    f->facts.learned = true;
+}
+static void off_mx_defer(struct fixture *f)
+{
+    off_mx(f);
+    f->guard.off_mx = CONF_OFF_MX_DEFER;
+    f->facts.seen = true; /* there are no better hosts to be seen at */
+}
+static void off_mx_learned(struct fixture *f)
+{
+    off_mx_defer(f);
+    f->facts.learned = true;
+}
+static void off_mx_memory_lost(struct fixture *f)
+{
+    off_mx_defer(f);
+    f->facts.memory_good = false;
+}
+static void off_mx_retry(struct fixture *f)
+{
+    off_mx_defer(f);
+    f->facts.first_refused = NOW - 240;
 }
 static void at_best(struct fixture *f)
 {
@@ -385,6 +412,11 @@ static const struct {
     {3, "Null MX", dns_null, NULL, 0, GUARD_DNS_NULL},
     {3, "maybe an MX: a host's addresses unknown", off_mx_unknown_host, NULL, 0, GUARD_DNS_FAIL},
     {4, "listener is no MX", off_mx, NULL, 0, GUARD_OFF_MX},
+    {4, "the same at once, learned or not", off_mx_log_learned, NULL, 0, GUARD_OFF_MX},
+    {4, "listener is no MX, to be refused", off_mx_defer, NULL, 0, GUARD_OFF_MX},
+    {4, "the same, learned", off_mx_learned, NULL, 0, GUARD_LEARNED},
+    {4, "the same, memory lost", off_mx_memory_lost, NULL, 0, GUARD_MEMORY},
+    {4, "the same, a retry", off_mx_retry, NULL, 0, GUARD_YIELDED},
     {5, "listener is best", at_best, NULL, 0, GUARD_BEST},
     {5, "equal preferences", equal_preference, NULL, 0, GUARD_BEST},
     {5, "better hosts share the address", better_shares_address, NULL, 0, GUARD_BEST},

@@ -14,26 +14,52 @@ static char text[] = "100 % sure: try the preferred MX";
 static const struct facts_host better = {.preference = 10, .name = better_name};
 static const struct facts_host own = {.preference = 20, .name = own_name};
 
+#define TEXT "4.7.1 100 % sure: try the preferred MX (mx1.example.com)"
+
 static const struct {
     const char *label;
     enum conf_mode mode;
+    enum conf_off_mx off_mx;
     enum guard_reason reason;
     enum question_asker asker;
+    enum question_stage stage;
+    unsigned earlier;
     const char *action, *name;
 } cases[] = {
-    {"defer, milter", CONF_MODE_DEFER, GUARD_BYPASS, QUESTION_MILTER,
-     "451 4.7.1 100 % sure: try the preferred MX (mx1.example.com)", "defer"},
-    {"defer, policy client", CONF_MODE_DEFER, GUARD_BYPASS, QUESTION_POLICY,
-     "DEFER_IF_PERMIT 4.7.1 100 % sure: try the preferred MX (mx1.example.com)", "defer"},
-    {"defer, other reason", CONF_MODE_DEFER, GUARD_SEEN, QUESTION_MILTER, "DUNNO", "accept"},
-    {"defer, off-mx", CONF_MODE_DEFER, GUARD_OFF_MX, QUESTION_MILTER, "DUNNO", "accept"},
-    {"detect", CONF_MODE_DETECT, GUARD_BYPASS, QUESTION_MILTER, "DUNNO", "accept"},
-    {"tag", CONF_MODE_TAG, GUARD_BYPASS, QUESTION_MILTER,
+    {"defer, milter", CONF_MODE_DEFER, 0, GUARD_BYPASS, QUESTION_MILTER, QUESTION_RCPT, 0,
+     "451 " TEXT, "defer"},
+    {"defer, policy client", CONF_MODE_DEFER, 0, GUARD_BYPASS, QUESTION_POLICY, QUESTION_RCPT, 0,
+     "DEFER_IF_PERMIT " TEXT, "defer"},
+    {"defer, other reason", CONF_MODE_DEFER, 0, GUARD_SEEN, QUESTION_MILTER, QUESTION_RCPT, 0,
+     "DUNNO", "accept"},
+    {"detect", CONF_MODE_DETECT, 0, GUARD_BYPASS, QUESTION_MILTER, QUESTION_RCPT, 0, "DUNNO",
+     "accept"},
+    {"tag", CONF_MODE_TAG, 0, GUARD_BYPASS, QUESTION_MILTER, QUESTION_RCPT, 0,
      "PREPEND X-MX-Warden: bypass; domain=example.com; mx=mx2.example.com", "tag"},
-    {"tag, other reason", CONF_MODE_TAG, GUARD_YIELDED, QUESTION_POLICY, "DUNNO", "accept"},
-    {"hold acts as detect", CONF_MODE_HOLD, GUARD_BYPASS, QUESTION_MILTER, "DUNNO", "accept"},
-    {"reject acts as detect", CONF_MODE_REJECT, GUARD_BYPASS, QUESTION_MILTER, "DUNNO", "accept"},
-    {"filter acts as detect", CONF_MODE_FILTER, GUARD_BYPASS, QUESTION_POLICY, "DUNNO", "accept"},
+    {"tag, other reason", CONF_MODE_TAG, 0, GUARD_YIELDED, QUESTION_POLICY, QUESTION_RCPT, 0,
+     "DUNNO", "accept"},
+    {"hold", CONF_MODE_HOLD, 0, GUARD_BYPASS, QUESTION_MILTER, QUESTION_RCPT, 0,
+     "HOLD mxwarden: bypass; domain=example.com; mx=mx2.example.com", "hold"},
+    {"reject", CONF_MODE_REJECT, 0, GUARD_BYPASS, QUESTION_POLICY, QUESTION_RCPT, 0,
+     "550 5.7.1 100 % sure: try the preferred MX (mx1.example.com)", "reject"},
+    {"filter, milter: as defer", CONF_MODE_FILTER, 0, GUARD_BYPASS, QUESTION_MILTER, QUESTION_RCPT,
+     0, "451 " TEXT, "defer"},
+    {"filter, first recipient", CONF_MODE_FILTER, 0, GUARD_BYPASS, QUESTION_POLICY, QUESTION_RCPT,
+     0, "DUNNO", "accept"},
+    {"filter, a later recipient", CONF_MODE_FILTER, 0, GUARD_BYPASS, QUESTION_POLICY, QUESTION_RCPT,
+     1, "DEFER_IF_PERMIT " TEXT, "defer"},
+    {"filter, at DATA", CONF_MODE_FILTER, 0, GUARD_BYPASS, QUESTION_POLICY, QUESTION_DATA, 1,
+     "FILTER smtp:[mx1.example.com]:25", "filter"},
+    {"filter, at DATA, other reason", CONF_MODE_FILTER, 0, GUARD_SEEN, QUESTION_POLICY,
+     QUESTION_DATA, 1, "DUNNO", "accept"},
+    {"off-mx, log", CONF_MODE_DEFER, CONF_OFF_MX_LOG, GUARD_OFF_MX, QUESTION_MILTER, QUESTION_RCPT,
+     0, "DUNNO", "accept"},
+    {"off-mx, defer", CONF_MODE_TAG, CONF_OFF_MX_DEFER, GUARD_OFF_MX, QUESTION_MILTER,
+     QUESTION_RCPT, 0, "451 " TEXT, "defer"},
+    {"off-mx, reject", CONF_MODE_DEFER, CONF_OFF_MX_REJECT, GUARD_OFF_MX, QUESTION_POLICY,
+     QUESTION_RCPT, 0, "550 5.7.1 100 % sure: try the preferred MX (mx1.example.com)", "reject"},
+    {"off-mx, defer, but detect", CONF_MODE_DETECT, CONF_OFF_MX_DEFER, GUARD_OFF_MX,
+     QUESTION_MILTER, QUESTION_RCPT, 0, "DUNNO", "accept"},
 };
 
 static struct question question_of(enum question_asker asker)
@@ -50,16 +76,20 @@ static void acts_by_mode_and_asker(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        const struct conf_guard guard = {.mode = cases[i].mode, .text = text};
+        const struct conf_guard guard = {
+            .mode = cases[i].mode, .off_mx = cases[i].off_mx, .text = text};
         const struct guard_verdict verdict = {
             .reason = cases[i].reason, .row = 13, .mx = &own, .better = &better};
         struct question question = question_of(cases[i].asker);
         char action[VERDICT_ACTION_SIZE];
 
+        question.stage = cases[i].stage;
+        question.earlier = cases[i].earlier;
         verdict_action(&guard, &verdict, &question, action);
         if (strcmp(action, cases[i].action) != 0 ||
-            strcmp(verdict_name(&guard, &verdict), cases[i].name) != 0)
-            fail_msg("%s: '%s', %s", cases[i].label, action, verdict_name(&guard, &verdict));
+            strcmp(verdict_name(&guard, &verdict, &question), cases[i].name) != 0)
+            fail_msg("%s: '%s', %s", cases[i].label, action,
+                     verdict_name(&guard, &verdict, &question));
     }
 }
 
@@ -71,7 +101,7 @@ static void unguarded_is_accepted(void **state)
 
     (void)state;
     assert_string_equal(verdict_action(NULL, &verdict, &question, action), "DUNNO");
-    assert_string_equal(verdict_name(NULL, &verdict), "accept");
+    assert_string_equal(verdict_name(NULL, &verdict, &question), "accept");
 }
 
 static void line_is_as_documented(void **state)
