@@ -35,10 +35,10 @@ def winners(world, mta, names):
 
 
 def settled(world):
-    """The pool as it should be: both gateways of tier 10 usable on both nodes."""
+    """The pool as it should be: every host probed and up, both gateways chosen, on both nodes."""
     for warden in world.wardens:
         wait_for(f"the pool usable for {warden.name}", lambda: all(
-            warden.hosts()[host, port]["usable"]
+            warden.hosts()[host, port]["state"] == "up"
             for host, port in ((GW1, 25), (GW2, 25), (BACKUP, 2525))), 10)
         wait_for("both gateways chosen", lambda: len(winners(world, mta_of(world, warden), names(
             40, "settle"))) == 2, 10)

@@ -22,8 +22,8 @@ domain "tag.example.com" { guard { mode = "tag" } }
 domain "off.example.com" { guard { mode = "off" } }
 """
 POOL = """
-domain "pool.example.com" { route = "pool gateways" }
-domain "relayed.example.com" { route = "primary" }
+domain "pool.example.com" { guard { mode = "off" } route = "pool gateways" }
+domain "relayed.example.com" { guard { mode = "off" } route = "primary" }
 pool "gateways" {
     transport = "smtp" stick = "recipient"
     tier "10" { host "gw1.example.net:25" { weight = 75 } host "gw2.example.net" { weight = 25 } }

@@ -110,12 +110,19 @@ class Warden:
         return json.loads(data)
 
     def hosts(self):
-        """{"mx1.example.com:25": what the daemon knows of that host}; one entry an address."""
-        return {(one["host"], one["port"]): one for one in self.ask("hosts")["hosts"]}
+        """{("mx1.example.com", 25): what the daemon knows of that host}. Of several addresses the
+        worst is told."""
+        known = {}
+        for one in self.ask("hosts")["hosts"]:
+            key = one["host"], one["port"]
+            if key not in known or (one["usable"], one["observed"]) < (known[key]["usable"],
+                                                                      known[key]["observed"]):
+                known[key] = one
+        return known
 
     def observes(self, host, port=25):
         known = self.hosts().get((host, port))
-        return bool(known and known["observed"] and known["usable"])
+        return bool(known and known["observed"] and known["state"] == "up")
 
     def policy(self, **attributes):
         """One question on the policy socket, as Postfix sends it; the action."""

@@ -168,9 +168,8 @@ class World:
         return texts
 
     def stop(self):
-        for warden in self.wardens:
-            warden.stop("mxwarden-milter")
-            warden.stop("mxwardend")
+        together([lambda one=warden, name=program: one.stop(name) for warden in self.wardens
+                  for program in ("mxwarden-milter", "mxwardend")])
         for mta in self.mtas:
             mta.stop()
 
