@@ -37,6 +37,7 @@ void memory_note_put(struct memory *memory, const char *key, int64_t at, const c
     if (!note)
         return;
     note->at = at;
+    note->mono = now;
     snprintf(note->text, sizeof note->text, "%s", text);
     local_put(memory->local, key, note, now, now + ttl * 1000);
 }
@@ -78,6 +79,8 @@ static void epoch_read(void *arg, enum store_status status, const struct store_r
     struct memory *memory = arg;
     const char *since, *run_id;
 
+    if (status == STORE_ERROR)
+        memory->has_epoch = false; /* something else is there: no word on what was lost */
     if (status != STORE_OK || count != 1)
         return; /* without an epoch the memory counts as lost; the tick asks again */
     since = store_reply_text(store_reply_at(reply[0], 0), NULL);
@@ -101,6 +104,8 @@ static void read_epoch(struct memory *memory)
     store_send(memory->store, batch, epoch_read, memory);
 }
 
+/* The epoch is read each second, whether or not a change of it was told: a refusal depends on it,
+ * and the tracking connection may have been away. */
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     struct memory *memory = arg;
@@ -111,8 +116,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     if (!up)
         memory->has_epoch = false;
-    else if (!memory->has_epoch)
-        read_epoch(memory);
+    read_epoch(memory);
     if (evicted > memory->evicted && memory->evicted >= 0)
         memory->evicted_at = memory_now(memory);
     if (evicted >= 0)

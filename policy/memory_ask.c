@@ -13,6 +13,7 @@
 enum {
     MAX_KEYS = 240, /* of one look; MGETs of WORDS each */
     WORDS = 60,
+    SKEW = 30, /* seconds that another node's clock may be ahead */
 };
 
 enum wait_kind { WAIT_KNOWN, WAIT_REFUSED, WAIT_PROOF };
@@ -235,6 +236,13 @@ static void note_refusal(struct memory_wait *wait, size_t index, int64_t at)
     }
 }
 
+/* By a clock that has been set back since: nobody can tell how long ago that was, and clamped to
+ * now it would never grow old. */
+static bool is_ahead(const char *stamp, int64_t now)
+{
+    return strtoll(stamp, NULL, 10) > now + SKEW;
+}
+
 /* Every last reply of `stride` is the GET of one digest. */
 static void refused_read(struct memory_wait *wait, enum store_status status,
                          const struct store_reply *const *reply, size_t count, size_t stride)
@@ -246,8 +254,8 @@ static void refused_read(struct memory_wait *wait, enum store_status status,
         const char *text = store_reply_text(reply[i], NULL);
         if (text)
             note_refusal(wait, i / stride, memory_parse_stamp(text, now));
-        else if (stride == 2)
-            wait->refused.complete = false; /* written, and not there */
+        if (text ? is_ahead(text, now) : stride == 2) /* or written, and not there */
+            wait->refused.complete = false;
     }
     wait_finish(wait);
 }
@@ -264,14 +272,15 @@ static void recall_replied(void *arg, enum store_status status,
     refused_read(arg, status, reply, count, 1);
 }
 
-/* The process's own knowledge of one digest; notes the refusal there when `note` says so. */
+/* The process's own knowledge of one digest; notes the refusal there when `note` says so. How old
+ * it is the monotonic clock says: that of Redis may have been set since. */
 static void refuse_here(struct memory_wait *wait, size_t index, const char *key, bool note)
 {
     const struct memory_note *known = memory_note_get(wait->memory, key);
     int64_t now = memory_now(wait->memory);
 
     if (known)
-        note_refusal(wait, index, known->at);
+        note_refusal(wait, index, now - (clock_mono() - known->mono) / 1000);
     else if (note) {
         memory_note_put(wait->memory, key, now, "", MEMORY_DEFER_TTL);
         note_refusal(wait, index, now);

@@ -26,7 +26,8 @@ struct memory {
 
 /* One value of the table: the time, and for proofs the text. */
 struct memory_note {
-    int64_t at;
+    int64_t at;   /* Unix seconds */
+    int64_t mono; /* the same moment, monotonic milliseconds */
     char text[NET_TEXT];
 };
 

@@ -222,6 +222,74 @@ static void retry_after_redis_was_lost(void **state)
     site_close(&site);
 }
 
+/* The clock of Redis is set back; five minutes later is five minutes later all the same. */
+static void retry_after_the_clock_went_back(void **state)
+{
+    static const struct {
+        int64_t back;
+        const char *reason;
+    } step[] = {{3, "yielded"}, {20, "memory"}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof step / sizeof *step; i++) {
+        struct site site = site_open();
+        struct world_mail mail = stranger();
+
+        world_run(60 * MINUTE);
+        expect_defer(site.mx2, &mail);
+        world_set_redis_clock(-step[i].back * MINUTE);
+        world_run(5 * MINUTE);
+        expect_accept(site.mx2, &mail, step[i].reason);
+        site_close(&site);
+    }
+}
+
+/* The same, when the refusing daemon is another one now: what Redis has is from the future. */
+static void clock_went_back_and_the_daemon_is_new(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_run(60 * MINUTE);
+    expect_defer(site.mx2, &mail);
+    world_kill(site.mx2);
+    world_set_redis_clock(-20 * MINUTE);
+    site.mx2 = world_start(SITE_CONF("mx2.example.com", ""), MX2);
+    world_set_host(MX2, WORLD_SMTP_UP, site.mx2);
+    world_run(6 * MINUTE);
+    expect_accept(site.mx2, &mail, "memory");
+    site_close(&site);
+}
+
+/* Nobody tells of the loss, since the tracking connection is away: it is found all the same. */
+static void epoch_lost_unheard(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_tracking(false);
+    world_run(1000);
+    world_redis("DEL mxw1:epoch");
+    world_run(2000);
+    expect_accept(site.mx2, &mail, "young");
+    site_close(&site);
+}
+
+static void epoch_is_no_epoch(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_redis("DEL mxw1:epoch");
+    world_redis("HSET mxw1:epoch since nonsense");
+    world_run(2000);
+    expect_accept(site.mx2, &mail, "young");
+    site_close(&site);
+}
+
 static void dns_fails_for_a_cold_domain(void **state)
 {
     struct site site =
@@ -338,6 +406,10 @@ int replay_faults(void)
         cmocka_unit_test(redis_readonly),
         cmocka_unit_test(redis_evicts),
         cmocka_unit_test(retry_after_redis_was_lost),
+        cmocka_unit_test(retry_after_the_clock_went_back),
+        cmocka_unit_test(clock_went_back_and_the_daemon_is_new),
+        cmocka_unit_test(epoch_lost_unheard),
+        cmocka_unit_test(epoch_is_no_epoch),
         cmocka_unit_test(dns_fails_for_a_cold_domain),
         cmocka_unit_test(dns_fails_for_a_known_domain),
         cmocka_unit_test(mx_set_changes),
