@@ -135,6 +135,8 @@ static void on_store_changed(void *arg, bool up)
 
     if (!up)
         return;
+    /* What was resolved while it was away is not there yet: asked for anew, it will be. */
+    fetch_forget_all(daemon->fetch);
     site_beat(daemon->site);
     memory_changed(daemon->memory);
 }

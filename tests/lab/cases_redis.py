@@ -14,7 +14,7 @@ number = itertools.count(1)
 
 
 def conf(node):
-    return sitecfg.guarded(node, yield_after="1s")
+    return sitecfg.guarded(node)
 
 
 def lifetime(world, key, least, most):
@@ -171,3 +171,12 @@ def deleted(world):
     finally:
         world.dns.change("example.com", zone)
         world.redis.cli("DEL", "mxw1:mx:example.com")
+
+
+@case("an emptied Redis holds the orderings again", guard=True)
+def emptied(world):
+    world.redis.kill()
+    world.redis.start()
+    wait_for("the ordering", lambda: world.redis.hash("mxw1:mx:example.com").get("state") == "ok")
+    wait_for("the addresses", lambda: "192.0.2.10" in world.redis.hash(
+        "mxw1:addr:mx1.example.com").get("a", ""))
