@@ -16,6 +16,8 @@ enum {
     /* Of the question's budget, what the memory may still need after the ordering: two looks and
      * the pause between, and the note of the refusal. */
     MEMORY_SHARE_MS = 600,
+    /* The answer is on its way by then, however long each look at the memory may take. */
+    ANSWER_BY_MS = ENGINE_POLICY_BUDGET_MS - 50,
     SMTP_PORT = 25,
 };
 
@@ -155,11 +157,47 @@ static bool gather_ordering(struct engine_question *q)
     return true;
 }
 
+/* The question's time is over: it is judged without what has not come. */
+static void step_late(struct engine_question *q)
+{
+    memory_cancel(q->wait);
+    q->wait = NULL;
+    q->step = step_judge;
+    if (q->facts.has_memory) {
+        q->facts.has_refusal = true;
+        q->facts.refusal_kept = false;
+    } else {
+        q->facts.has_memory = true;
+        q->facts.memory_complete = false;
+    }
+    step_judge(q);
+}
+
+static int64_t time_left(const struct engine_question *q)
+{
+    int64_t left = q->deadline - clock_mono();
+
+    return left > 1 ? left : 1;
+}
+
+static void begin_wait(struct engine_question *q)
+{
+    q->step = step_late;
+    engine_step_later(q, time_left(q));
+}
+
+static void end_wait(struct engine_question *q)
+{
+    q->wait = NULL;
+    q->step = step_judge;
+    event_del(q->timer);
+}
+
 static void got_known(void *arg, const struct memory_known *known)
 {
     struct engine_question *q = arg;
 
-    q->wait = NULL;
+    end_wait(q);
     q->facts.has_memory = true;
     q->facts.memory_complete = known->complete;
     q->facts.memory_good = memory_get_state(q->engine->parts.memory, q->facts.guard->grace,
@@ -191,7 +229,9 @@ static void ask_memory(struct engine_question *q)
         listener[i] = q->facts.better[i].addr;
     identity_of_visit(&q->question, guard->evidence_net4, guard->evidence_net6, &who);
     q->wait = memory_ask(q->engine->parts.memory, &look, got_known, q);
-    if (!q->wait)
+    if (q->wait)
+        begin_wait(q);
+    else
         got_known(q, &nothing);
 }
 
@@ -199,7 +239,7 @@ static void got_refusal(void *arg, const struct memory_refused *refused)
 {
     struct engine_question *q = arg;
 
-    q->wait = NULL;
+    end_wait(q);
     q->facts.has_refusal = true;
     q->facts.refusal_kept = refused->complete;
     q->facts.first_refused = refused->first_at;
@@ -219,7 +259,9 @@ static void ask_refusal(struct engine_question *q)
     q->wait = q->kind == ENGINE_EXPLAIN
                   ? memory_recall(memory, &digests, is_dry(q), got_refusal, q)
                   : memory_refuse(memory, &digests, is_dry(q), got_refusal, q);
-    if (!q->wait)
+    if (q->wait)
+        begin_wait(q);
+    else
         got_refusal(q, &nothing);
 }
 
@@ -292,13 +334,15 @@ static void finish(struct engine_question *q, const struct guard_verdict *verdic
  * a round trip apart. Who is not refused need not wait for that. */
 static void begin_second_look(struct engine_question *q)
 {
+    int64_t left = time_left(q);
+
     if (q->facts.guard->mode == CONF_MODE_DETECT && !q->answered) {
         q->answered = true;
         q->done.judged(q->arg, "DUNNO");
     }
     q->facts.has_second_look = true;
     q->facts.has_memory = false;
-    engine_step_later(q, GUARD_SECOND_LOOK_MS);
+    engine_step_later(q, left < GUARD_SECOND_LOOK_MS ? left : GUARD_SECOND_LOOK_MS);
 }
 
 /* Asks the judge until it decides or something has to be waited for. */
@@ -358,6 +402,7 @@ static void prepare(struct engine_question *q, const struct question *question)
     q->facts.conf = q->conf;
     q->facts.guard = find_guard(q->conf, question->recipient.domain);
     q->facts.listener = map_listener(q->conf, question, &port);
+    q->deadline = clock_mono() + ANSWER_BY_MS;
 }
 
 struct engine_question *engine_judge(struct engine *engine, const struct question *question,

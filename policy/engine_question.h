@@ -56,6 +56,7 @@ struct engine_question {
     /* Guard questions. */
     struct question question;
     struct guard_facts facts;
+    int64_t deadline; /* monotonic ms: what is not known by then is not known */
 
     /* Routes. */
     struct address address;

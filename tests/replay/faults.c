@@ -152,6 +152,25 @@ static void redis_hangs(void **state)
     site_close(&site);
 }
 
+/* As slow as cache.timeout may be set: three looks and a pause are more than a question has. */
+static void redis_is_slow(void **state)
+{
+    static const int64_t latency[] = {450, 700, 950};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof latency / sizeof *latency; i++) {
+        struct site site = site_open();
+        struct world_mail mail = stranger();
+
+        world_set_redis_latency(latency[i]);
+        expect_accept(site.mx2, &mail, "memory");
+        assert_in_range(world_took(), 0, 1500);
+        world_run(5000);
+        world_set_redis_latency(1);
+        site_close(&site);
+    }
+}
+
 static void redis_back_with_all_its_keys(void **state)
 {
     struct site site = site_open();
@@ -401,6 +420,7 @@ int replay_faults(void)
         cmocka_unit_test(daemon_killed_there),
         cmocka_unit_test(redis_lost_here),
         cmocka_unit_test(redis_hangs),
+        cmocka_unit_test(redis_is_slow),
         cmocka_unit_test(redis_back_with_all_its_keys),
         cmocka_unit_test(redis_emptied),
         cmocka_unit_test(redis_readonly),

@@ -50,11 +50,12 @@ void world_restart_redis(bool emptied);
 const char *world_redis(const char *command);
 /* The same ms from now, by somebody else. */
 void world_redis_later(int64_t ms, const char *command);
-bool world_has_key(const char *pattern); /* glob */
-long world_ttl(const char *key);         /* seconds, -1 none, -2 no key */
-void world_evict(unsigned keys);         /* the server's evicted_keys grows */
-void world_set_redis_clock(int64_t ms);  /* the server's clock is so far ahead, or behind */
-void world_set_tracking(bool works);     /* false: the tracking connections cannot be made */
+bool world_has_key(const char *pattern);  /* glob */
+long world_ttl(const char *key);          /* seconds, -1 none, -2 no key */
+void world_evict(unsigned keys);          /* the server's evicted_keys grows */
+void world_set_redis_clock(int64_t ms);   /* the server's clock is so far ahead, or behind */
+void world_set_redis_latency(int64_t ms); /* of each answer; as if cache.timeout were longer */
+void world_set_tracking(bool works);      /* false: the tracking connections cannot be made */
 
 /* --- SMTP hosts --------------------------------------------------------------------------------- */
 enum world_smtp { WORLD_SMTP_UP, WORLD_SMTP_REFUSED, WORLD_SMTP_SILENT, WORLD_SMTP_421 };

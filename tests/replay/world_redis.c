@@ -95,6 +95,7 @@ static struct {
     int64_t evicted;
     int64_t ahead; /* ms, of its clock */
     bool untracked;
+    int64_t latency; /* ms */
 } redis;
 
 /* --- replies ------------------------------------------------------------------------------------ */
@@ -569,7 +570,7 @@ static void on_reply(evutil_socket_t fd, short what, void *arg)
 
 bool store_send(struct store *store, struct store_batch *batch, store_done *done, void *arg)
 {
-    struct timeval delay = {.tv_usec = LATENCY_MS * 1000};
+    struct timeval delay = {.tv_usec = redis.latency * 1000};
     struct sent *sent;
 
     if (!batch || !store || !store->up) {
@@ -686,6 +687,7 @@ void store_on_change(struct store *store, store_changed *hook, void *arg)
 void world_redis_open(void)
 {
     memset(&redis, 0, sizeof redis);
+    redis.latency = LATENCY_MS;
     snprintf(redis.run_id, sizeof redis.run_id, "run%u", ++redis.run);
 }
 
@@ -805,4 +807,9 @@ void world_set_redis_clock(int64_t ms)
 void world_set_tracking(bool works)
 {
     redis.untracked = !works;
+}
+
+void world_set_redis_latency(int64_t ms)
+{
+    redis.latency = ms;
 }
