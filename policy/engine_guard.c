@@ -19,6 +19,7 @@ enum {
     /* The answer is on its way by then, however long each look at the memory may take. */
     ANSWER_BY_MS = ENGINE_POLICY_BUDGET_MS - 50,
     SMTP_PORT = 25,
+    RENEW_AFTER = 86400, /* seconds: what is learned slides by at most a write a day */
 };
 
 static void step_judge(struct engine_question *q);
@@ -205,6 +206,8 @@ static void got_known(void *arg, const struct memory_known *known)
     q->facts.seen =
         known->seen_at > 0 && (q->facts.now - known->seen_at) * 1000 < q->facts.guard->evidence_ttl;
     q->facts.learned = known->learned_at > 0;
+    q->learned_at = known->learned_at;
+    memcpy(q->learned_as, known->learned_as, sizeof q->learned_as);
     step_judge(q);
 }
 
@@ -292,12 +295,26 @@ static void learn(struct engine_question *q)
                        q->facts.guard->learn / 1000);
 }
 
+/* Who goes on writing stays known: the identity that was known, and no other that came with it. */
+static void renew(struct engine_question *q)
+{
+    struct identity_set who = {.count = 1};
+
+    if (q->facts.now - q->learned_at < RENEW_AFTER)
+        return;
+    memcpy(who.text[0], q->learned_as, sizeof q->learned_as);
+    memory_put_learned(q->engine->parts.memory, q->question.recipient.domain, &who, is_dry(q),
+                       q->facts.guard->learn / 1000);
+}
+
 static void act(struct engine_question *q, const struct guard_verdict *verdict)
 {
     char line[VERDICT_LINE_SIZE];
 
     if (verdict->reason == GUARD_YIELDED)
         learn(q);
+    if (verdict->reason == GUARD_LEARNED)
+        renew(q);
     /* At DATA the recipient is judged again, not anew: only a FILTER is news. */
     if (q->question.stage == QUESTION_DATA &&
         strcmp(verdict_name(q->facts.guard, verdict, &q->question), "accept") == 0)

@@ -56,7 +56,9 @@ struct engine_question {
     /* Guard questions. */
     struct question question;
     struct guard_facts facts;
-    int64_t deadline; /* monotonic ms: what is not known by then is not known */
+    int64_t deadline;   /* monotonic ms: what is not known by then is not known */
+    int64_t learned_at; /* Unix seconds */
+    char learned_as[IDENTITY_SIZE];
 
     /* Routes. */
     struct address address;

@@ -180,6 +180,28 @@ static void retry_is_let_in_and_learned(void **state)
     site_close(&site);
 }
 
+/* Known for a day and still writing: known for another `learn`, under that name only. */
+static void learned_client_stays_known(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+    char command[128];
+
+    (void)state;
+    snprintf(command, sizeof command, "SET mxw1:ok:example.com:[198.51.100.7] %d EX 1000",
+             WORLD_START_UNIX - 2 * 86400);
+    world_redis(command);
+    expect_accept(site.mx2, &mail, "learned");
+    world_run(1000);
+    assert_in_range(world_ttl("mxw1:ok:example.com:[198.51.100.7]"), 35 * 86400 - 10, 35 * 86400);
+    assert_false(world_has_key("mxw1:ok:example.com:example.net"));
+    world_redis("EXPIRE mxw1:ok:example.com:[198.51.100.7] 1000"); /* not twice a day */
+    expect_accept(site.mx2, &mail, "learned");
+    world_run(1000);
+    assert_in_range(world_ttl("mxw1:ok:example.com:[198.51.100.7]"), 900, 1000);
+    site_close(&site);
+}
+
 /* A sender that retries from elsewhere: network, verified domain, HELO domain. */
 static void retry_from_elsewhere(void **state)
 {
@@ -480,6 +502,7 @@ int replay_guard(void)
         cmocka_unit_test(visit_a_moment_too_late),
         cmocka_unit_test(evidence_ends),
         cmocka_unit_test(retry_is_let_in_and_learned),
+        cmocka_unit_test(learned_client_stays_known),
         cmocka_unit_test(retry_from_elsewhere),
         cmocka_unit_test(another_message_does_not_yield),
         cmocka_unit_test(detect_costs_nothing),
