@@ -37,6 +37,7 @@ enum {
 struct daemon {
     struct event_base *base;
     struct conf *conf;
+    struct conf *first; /* as it was at the start: owns names that no reload changes */
     struct clock clock;
     struct notice notice;
     struct dns *dns;
@@ -126,6 +127,7 @@ static void on_track_up(void *arg)
 
     override_set_tracked(daemon->override, true);
     override_changed(daemon->override, NULL);
+    fetch_forget_all(daemon->fetch); /* what changed before was told to nobody */
     site_beat(daemon->site);
 }
 
@@ -344,6 +346,7 @@ struct daemon *daemon_new(struct event_base *base, struct conf *conf, daemon_fai
         return NULL;
     daemon->base = base;
     daemon->conf = conf_ref(conf);
+    daemon->first = conf_ref(conf);
     daemon->failed = failed;
     daemon->arg = arg;
     daemon->notice = (struct notice){.hook = on_notice, .arg = daemon};
@@ -383,6 +386,7 @@ void daemon_free(struct daemon *daemon)
         dns_free(daemon->dns);
     free(daemon->listen);
     conf_unref(daemon->conf);
+    conf_unref(daemon->first);
     free(daemon);
 }
 
@@ -414,14 +418,22 @@ static void compare(const struct conf *old, const struct conf *new)
     warn_restart(strcmp(old->cache.prefix, new->cache.prefix) == 0, "cache.prefix");
 }
 
+/* The names of keys: half the parts would follow a change, and half would not. */
+static void keep_names(struct conf *conf, const struct conf *first)
+{
+    memcpy(conf->node, first->node, sizeof conf->node);
+    conf->cache.prefix = first->cache.prefix;
+}
+
 void daemon_set_conf(struct daemon *daemon, struct conf *conf)
 {
     struct conf *old = daemon->conf;
     struct dns_options dns = dns_options(conf);
-    struct fetch_options fetch = fetch_options(conf);
+    struct fetch_options fetch;
 
     compare(old, conf);
-    fetch.prefix = old->cache.prefix;
+    keep_names(conf, daemon->first);
+    fetch = fetch_options(conf);
     daemon->conf = conf_ref(conf);
     daemon->conversation.conf = conf;
     if (!dns_set_options(daemon->dns, &dns))

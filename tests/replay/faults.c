@@ -296,6 +296,21 @@ static void epoch_lost_unheard(void **state)
     site_close(&site);
 }
 
+/* A purge by hand in that time takes effect, if late: what comes of it is there again. */
+static void purged_unheard(void **state)
+{
+    struct site site = site_open();
+
+    (void)state;
+    world_set_tracking(false);
+    world_run(2000);
+    world_redis("DEL mxw1:mx:example.com");
+    world_set_tracking(true);
+    world_run(3000);
+    assert_true(world_has_key("mxw1:mx:example.com"));
+    site_close(&site);
+}
+
 static void epoch_is_no_epoch(void **state)
 {
     struct site site = site_open();
@@ -429,6 +444,7 @@ int replay_faults(void)
         cmocka_unit_test(retry_after_the_clock_went_back),
         cmocka_unit_test(clock_went_back_and_the_daemon_is_new),
         cmocka_unit_test(epoch_lost_unheard),
+        cmocka_unit_test(purged_unheard),
         cmocka_unit_test(epoch_is_no_epoch),
         cmocka_unit_test(dns_fails_for_a_cold_domain),
         cmocka_unit_test(dns_fails_for_a_known_domain),

@@ -472,6 +472,27 @@ static void reload_takes_effect(void **state)
     site_close(&site);
 }
 
+/* Names of keys stay until a restart: the parts that write and those that read agree. */
+static void reload_keeps_names(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_reload(site.mx2, "node = \"other.example.com\"\n"
+                           "cache { redis = \"unix:/nowhere/redis.sock\" prefix = \"other\" }\n"
+                           "domain \"example.com\" { guard { mode = \"defer\" } }\n");
+    world_run(20000);
+    assert_false(world_has_key("other:*"));
+    assert_false(world_has_key("mxw1:node:other.example.com"));
+    assert_in_range(world_ttl("mxw1:node:mx2.example.com"), 9, 15);
+    expect_defer(site.mx2, &mail);
+    world_redis("DEL mxw1:mx:example.com"); /* tracked as before */
+    world_run(3000);
+    assert_true(world_has_key("mxw1:mx:example.com"));
+    site_close(&site);
+}
+
 static void explain_notes_nothing(void **state)
 {
     struct site site = site_open();
@@ -517,6 +538,7 @@ int replay_guard(void)
         cmocka_unit_test(keys_have_their_times),
         cmocka_unit_test(restart_goes_on),
         cmocka_unit_test(reload_takes_effect),
+        cmocka_unit_test(reload_keeps_names),
         cmocka_unit_test(explain_notes_nothing),
     };
 
