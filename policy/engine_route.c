@@ -216,6 +216,16 @@ static void step_route(struct engine_question *q)
     }
 }
 
+/* A local part too long or too odd to be hashed still has a domain: a pool never answers NOTFOUND,
+ * least of all because of what a stranger put before the '@'. */
+static void parse_address(const char *text, struct address *out)
+{
+    const char *at = strrchr(text, '@');
+
+    if (!address_parse(text, out) && at)
+        name_normalize(at + 1, strlen(at + 1), out->domain);
+}
+
 static struct engine_question *begin_route(struct engine *engine, enum engine_kind kind,
                                            const char *address, void *arg)
 {
@@ -223,7 +233,7 @@ static struct engine_question *begin_route(struct engine *engine, enum engine_ki
 
     if (!q)
         return NULL;
-    address_parse(address, &q->address); /* what is no address has no domain, and no route */
+    parse_address(address, &q->address); /* what has no domain has no route */
     q->route.address = &q->address;
     return q;
 }

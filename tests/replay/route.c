@@ -154,6 +154,21 @@ static void pool_is_never_not_found(void **state)
     world_close();
 }
 
+/* Whatever stands before the '@'. */
+static void odd_recipients_have_a_pool_too(void **state)
+{
+    struct site site = open_pool();
+    char address[400];
+
+    (void)state;
+    memset(address, 'x', 300);
+    strcpy(address + 300, "@pool.example.com");
+    expect_map(site.mx1, address, first);
+    expect_map(site.mx1, "\"open@pool.example.com", first);
+    expect_map(site.mx1, "u@pool.example.com@", "NOTFOUND ");
+    site_close(&site);
+}
+
 /* What is in Redis is no proof: a route uses what this process resolved itself. */
 static void poisoned_ordering_changes_no_route(void **state)
 {
@@ -222,6 +237,7 @@ int replay_route(void)
         cmocka_unit_test(nonsense_by_hand_changes_nothing),
         cmocka_unit_test(everything_down_still_has_an_answer),
         cmocka_unit_test(pool_is_never_not_found),
+        cmocka_unit_test(odd_recipients_have_a_pool_too),
         cmocka_unit_test(poisoned_ordering_changes_no_route),
         cmocka_unit_test(backup_sends_to_the_primary),
         cmocka_unit_test(null_mx_is_an_error_for_good),
