@@ -232,7 +232,7 @@ struct conf *conf_read(const char *file, bool required, struct conf_problems *pr
  * files are left alone, cache.password and cache.secret empty. */
 struct conf *conf_read_public(const char *file, bool required, struct conf_problems *problems);
 void conf_problems_clear(struct conf_problems *problems);
-/* "file:line: key: text" into a new string that the caller frees. */
+/* "file:line: key: text" into a new string that the caller frees; how grave it is says fatal. */
 char *conf_problem_format(const struct conf_problem *problem);
 
 struct conf *conf_ref(struct conf *conf);

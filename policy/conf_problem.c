@@ -141,13 +141,13 @@ void conf_problems_clear(struct conf_problems *problems)
 
 char *conf_problem_format(const struct conf_problem *problem)
 {
-    const char *key = problem->key, *kind = problem->fatal ? "" : "warning: ";
+    const char *key = problem->key;
     char line[16] = "", *text;
 
     if (problem->line > 0)
         snprintf(line, sizeof line, ":%u", problem->line);
-    if (asprintf(&text, "%s%s: %s%s%s%s", problem->file, line, kind, key, *key ? ": " : "",
-                 problem->text) < 0)
+    if (asprintf(&text, "%s%s: %s%s%s", problem->file, line, key, *key ? ": " : "", problem->text) <
+        0)
         return NULL;
     return text;
 }

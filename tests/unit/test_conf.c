@@ -104,7 +104,9 @@ static void list_problems(const struct conf_problems *problems, const char *file
     for (size_t i = 0; i < problems->count; i++) {
         char *text = conf_problem_format(&problems->item[i]);
         bool ours = strncmp(text, file, head) == 0 && text[head] == ':';
-        used += (size_t)snprintf(out + used, WIDTH - used, "%s\n", ours ? text + head + 1 : text);
+        used += (size_t)snprintf(
+            out + used, WIDTH - used, "%s%s\n",
+            problems->item[i].fatal ? "" : "warning: ", ours ? text + head + 1 : text);
         assert_true(used < WIDTH);
         free(text);
     }
@@ -339,9 +341,9 @@ static const struct {
     {"a short secret", "cache { secret_file = \"FOLDER/password\" }",
      "1: cache.secret_file: FOLDER/password: shorter than 16 bytes\n"},
     {"a password for nobody", "cache { password_file = \"FOLDER/password\" }",
-     "1: warning: cache.password_file: is of no use without redis\n"},
+     "warning: 1: cache.password_file: is of no use without redis\n"},
     {"no such group", "listen { group = no-such-group-here }",
-     "1: warning: listen.group: there is no group \"no-such-group-here\" on this host\n"},
+     "warning: 1: listen.group: there is no group \"no-such-group-here\" on this host\n"},
 };
 
 static void put_files(void)
@@ -443,7 +445,7 @@ static void test_laters(void **state)
     for (size_t i = 0; i < sizeof laters / sizeof laters[0]; i++) {
         fill_in(laters[i].text, text);
         fill_in(laters[i].wanted, wanted);
-        snprintf(line, sizeof line, "1: warning: %s\n", wanted);
+        snprintf(line, sizeof line, "warning: 1: %s\n", wanted);
         struct conf *conf = read_text(laters[i].text, text, line);
         char *dump = conf_dump(conf);
         snprintf(line, sizeof line, "\n%s\n", laters[i].dump);
@@ -530,7 +532,7 @@ static void test_every_default(void **state)
         write_key(key, value, text, sizeof text);
         conf =
             read_text(key->name, text,
-                      key->scope == CONF_MATCH ? "2: warning: match *: has no effect yet\n" : "");
+                      key->scope == CONF_MATCH ? "warning: 2: match *: has no effect yet\n" : "");
         got = conf_dump(conf);
         if (key->scope <= CONF_HEALTH)
             assert_string_equal(got, wanted);
