@@ -263,11 +263,19 @@ def cut_off(world):
 @case("mx1's milter stopped: nobody is judged, and hosts names the missing link", patient, True)
 def unobserved(world):
     world.warden1.stop("mxwarden-milter")
-    until_accepted(world, "blind@example.com", 10)
-    same(reason(world.warden2, "blind@example.com"), "unobserved")
-    known = world.warden2.hosts()["mx1.example.com", 25]
-    check(known["usable"] and not known["observed"], known)
-    same(known["missing"], "milter", known)
+
+    def link():
+        known = world.warden2.hosts()["mx1.example.com", 25]
+        return known["state"] == "up" and not known["observed"] and known["missing"] == "milter"
+
+    def judged():
+        accepted(world.send(client, MX2, "blind@example.com"))
+        return reason(world.warden2, "blind@example.com") == "unobserved"
+
+    client = world.fresh_client()
+    wait_for("mx1 up, and its milter missing", link, 15)
+    # A milter that is on its way out holds up Postfix's banner: at first mx1 looks down, too.
+    wait_for("the reason unobserved", judged, 10)
     shown = world.warden2.cli("hosts", "--json")
     same(shown.returncode, 0, shown.stderr)
     check('"milter"' in shown.stdout, shown.stdout)
