@@ -46,6 +46,7 @@ struct engine_question;
 struct event_base;
 struct memory;
 struct override;
+struct pause;
 struct site;
 struct stats;
 struct survey;
@@ -60,6 +61,7 @@ struct engine_parts {
     struct watch *watch;
     struct site *site;
     struct override *override;
+    struct pause *pause;
     struct stats *stats;
     struct survey *survey;
 };
@@ -80,6 +82,11 @@ typedef void engine_judged(void *arg, const char *action);
  * copied. NULL, and no callback, when out of memory or at the limit of questions: say DUNNO. */
 struct engine_question *engine_judge(struct engine *engine, const struct question *question,
                                      engine_judged *done, void *arg);
+
+/* A visit that no mail server asked about, from `mxwarden feed`: evidence, as a question at connect
+ * would be. listener is the local address; port 0 is not known, and taken for 25. */
+void engine_note_visit(struct engine *engine, const struct net_addr *client,
+                       const struct net_addr *listener, uint16_t port);
 
 /* Routes: the whole reply of a socketmap ("OK smtp:...", "NOTFOUND "), never empty, no CR LF NUL.
  * address is as it came, or "*". */

@@ -4,6 +4,7 @@
 #include "policy/engine_question.h"
 
 #include "policy/log.h"
+#include "policy/pause.h"
 #include "policy/site.h"
 #include "policy/stats.h"
 #include "policy/verdict.h"
@@ -56,27 +57,45 @@ static const char *stage_name(enum question_stage stage)
     return stage == QUESTION_RCPT ? "rcpt" : "connect";
 }
 
-/* Writes down that the client was here (SPEC 5, Evidence). Nobody waits for it. Our own probes and
- * the site's own hosts are no clients. */
+/* Writes down that the client was here (SPEC 5, Evidence). Nobody waits for it. Our own probes, the
+ * site's own hosts and `networks` (a balancer's checks, relays) are no clients. */
+static void put_visit(struct engine *engine, const struct question *question,
+                      const struct net_addr *listener, uint16_t port)
+{
+    const struct conf_guard *guard = &engine->conf->guard;
+    struct identity_set who;
+
+    if ((port != 0 && port != SMTP_PORT) || question->is_probe ||
+        conf_nets_have(&engine->conf->networks, &question->client) ||
+        site_is_claimed(engine->parts.site, &question->client))
+        return;
+    identity_of_visit(question, guard->evidence_net4, guard->evidence_net6, &who);
+    memory_put_visit(engine->parts.memory, listener, &who, stage_name(question->stage),
+                     guard->evidence_ttl / 1000);
+}
+
 static void note_visit(struct engine *engine, const struct question *question)
 {
-    const struct conf *conf = engine->conf;
-    const struct conf_guard *guard = &conf->guard;
-    struct identity_set who;
     uint16_t port;
-    struct net_addr listener = map_listener(conf, question, &port);
+    struct net_addr listener = map_listener(engine->conf, question, &port);
 
     if (listener.family == NET_NONE || question->client.family == NET_NONE)
         return;
     site_note_asked(engine->parts.site, &listener, question->asker);
-    if ((port != 0 && port != SMTP_PORT) || question->is_probe ||
-        site_is_claimed(engine->parts.site, &question->client))
-        return;
-    if (question->stage != QUESTION_CONNECT && question->stage != QUESTION_RCPT)
-        return;
-    identity_of_visit(question, guard->evidence_net4, guard->evidence_net6, &who);
-    memory_put_visit(engine->parts.memory, &listener, &who, stage_name(question->stage),
-                     guard->evidence_ttl / 1000);
+    if (question->stage == QUESTION_CONNECT || question->stage == QUESTION_RCPT)
+        put_visit(engine, question, &listener, port);
+}
+
+/* Nobody asked here, so this is no claim: a log may tell of other hosts' listeners, too. */
+void engine_note_visit(struct engine *engine, const struct net_addr *client,
+                       const struct net_addr *listener, uint16_t port)
+{
+    const struct question question = {
+        .stage = QUESTION_CONNECT, .client = *client, .listener = *listener, .listener_port = port};
+    struct net_addr public = map_listener(engine->conf, &question, &port);
+
+    if (public.family != NET_NONE && client->family != NET_NONE)
+        put_visit(engine, &question, &public, port);
 }
 
 /* A probe of some node came this far: its prober looks for this note. */
