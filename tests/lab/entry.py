@@ -7,10 +7,15 @@ import sys
 import space
 
 PROGRAMS = ("mxwardend", "mxwarden-milter", "mxwarden")
+# Mail servers that Debian installs only in place of Postfix; here each has a folder beside it.
+PEERS = {"sendmail": ["sendmail-bin", "sendmail-base", "sendmail-cf", "m4"],
+         "exim": ["exim4-daemon-light", "exim4-base", "exim4-config"],
+         "opensmtpd": ["opensmtpd"]}
 
 
-def begin(script, usage):
-    """Returns only inside the namespaces: the build folder and the remaining arguments."""
+def begin(script, usage, peers=()):
+    """Returns only inside the namespaces: the build folder and the remaining arguments. peers: the
+    names of those of PEERS that are needed too."""
     arguments = sys.argv[1:]
     if arguments[:1] == [space.INSIDE]:
         return pathlib.Path(arguments[1]), arguments[2:]
@@ -20,14 +25,19 @@ def begin(script, usage):
     missing = [name for name in PROGRAMS if not (build / name).exists()]
     if missing:
         raise SystemExit(f"lab: not built in {build}: {', '.join(missing)}")
-    script = pathlib.Path(script).resolve()
-    if subprocess.run([script.parent / "unpack", build / "labroot"]).returncode != 0:
-        raise SystemExit(1)
-    return space.enter(str(script), [str(build), *arguments[1:]])
+    unpack = pathlib.Path(__file__).resolve().parent / "unpack"
+    for folder, packages in [("labroot", []), *((f"labroot-{one}", PEERS[one]) for one in peers)]:
+        if subprocess.run([unpack, build / folder, *packages]).returncode != 0:
+            raise SystemExit(1)
+    return space.enter(str(pathlib.Path(script).resolve()), [str(build), *arguments[1:]])
+
+
+def make_space(build):
+    space.build(build / "labroot", sorted(build.glob("labroot-*/")))
 
 
 def make_world(build):
-    space.build(build / "labroot")
+    make_space(build)
     from world import World  # its constants are cheap, its hosts need the space
     world = World(space.copy_programs(build, PROGRAMS))
     world.start()

@@ -44,18 +44,23 @@ def enter(script, arguments):
     os.execvp(words[0], words)
 
 
-def build(labroot):
-    """Mounts, accounts and name service of the world; once, inside the namespaces."""
+def build(labroot, more=()):
+    """Mounts, accounts and name service of the world; once, inside the namespaces. more: folders of
+    further packages; where two hold the same file, the first of labroot and these counts."""
     os.umask(0o022)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     run("mount", "-t", "tmpfs", "-o", "mode=755", "lab", "/run")
-    for folder in ("root", "layer/up", "layer/work", "netns"):
+    for folder in ("layer/up", "layer/work", "netns"):
         (LAB / folder).mkdir(parents=True)
     # A path of the user's may hold a colon, which overlayfs takes for a separator.
-    run("mount", "--bind", labroot, LAB / "root")
-    run("mount", "-t", "overlay", "lab-usr", "-o", f"lowerdir={LAB}/root/usr:/usr", "/usr")
+    roots = [LAB / f"root{number}" for number in range(1 + len(more))]
+    for root, folder in zip(roots, (labroot, *more)):
+        root.mkdir()
+        run("mount", "--bind", folder, root)
+    usr, etc = (":".join(f"{root}/{part}" for root in roots) for part in ("usr", "etc"))
+    run("mount", "-t", "overlay", "lab-usr", "-o", f"lowerdir={usr}:/usr", "/usr")
     run("mount", "-t", "overlay", "lab-etc", "-o",
-        f"lowerdir={LAB}/root/etc:/etc,upperdir={LAB}/layer/up,workdir={LAB}/layer/work", "/etc")
+        f"lowerdir={etc}:/etc,upperdir={LAB}/layer/up,workdir={LAB}/layer/work", "/etc")
     account("postfix", "postdrop")
     account("redis")
     account("nsd")
