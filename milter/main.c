@@ -78,7 +78,7 @@ static int options_parse(int argc, char **argv, struct options *out)
 static struct conf *configuration_read(const struct options *options)
 {
     struct conf_problems problems = {0};
-    struct conf *conf = conf_read(options->file, options->named, &problems);
+    struct conf *conf = conf_read_public(options->file, options->named, &problems);
 
     for (size_t i = 0; i < problems.count; i++) {
         if (!problems.item[i].fatal && !options->test)

@@ -6,6 +6,7 @@
 
 #include "policy/cli_table.h"
 #include "policy/conf.h"
+#include "policy/conf_value.h"
 
 #include <getopt.h>
 #include <jansson.h>
@@ -28,6 +29,8 @@ static const char usage_text[] =
     "  ready HOST[:PORT]       use it again, as its probes say\n"
     "  weight HOST[:PORT] N    its share within its tier, 0 to 65535\n"
     "  purge DOMAIN            forget what is known of a domain, and look it up anew\n"
+    "  pause [DOMAIN] [TIME]   the guard off, on every node, for a time (default 1h)\n"
+    "  resume [DOMAIN]         on again\n"
     "\n"
     "  -c, --config FILE       the configuration (" CONF_DEFAULT_FILE ")\n"
     "  --json                  the reply as it came, for programs\n"
@@ -59,11 +62,15 @@ static const struct option options[] = {
 static const struct command {
     const char *name;
     const char *member[2]; /* what its words become in the request */
+    int optional;          /* how many of them may be left out */
 } commands[] = {
-    {"explain", {NULL, NULL}}, {"route", {"address", NULL}},   {"mx", {"domain", NULL}},
-    {"stats", {NULL, NULL}},   {"hosts", {NULL, NULL}},        {"drain", {"host", NULL}},
-    {"ready", {"host", NULL}}, {"weight", {"host", "weight"}}, {"purge", {"domain", NULL}},
-    {"ping", {NULL, NULL}},    {"check", {NULL, NULL}},
+    {"explain", {NULL, NULL}, 0},    {"route", {"address", NULL}, 0},
+    {"mx", {"domain", NULL}, 0},     {"stats", {NULL, NULL}, 0},
+    {"hosts", {NULL, NULL}, 0},      {"drain", {"host", NULL}, 0},
+    {"ready", {"host", NULL}, 0},    {"weight", {"host", "weight"}, 0},
+    {"purge", {"domain", NULL}, 0},  {"pause", {"domain", "time"}, 2},
+    {"resume", {"domain", NULL}, 1}, {"ping", {NULL, NULL}, 0},
+    {"check", {NULL, NULL}, 0},
 };
 
 struct arguments {
@@ -131,7 +138,7 @@ static const char *check_arguments(const struct command *command, const struct a
     int wanted = 1 + (command->member[0] != NULL) + (command->member[1] != NULL);
     bool explains = strcmp(command->name, "explain") == 0;
 
-    if (given->count != wanted)
+    if (given->count > wanted || given->count < wanted - command->optional)
         return given->count < wanted ? "something is missing after " : "too many words after ";
     for (size_t i = 0; i < FACTS; i++) {
         if (given->fact[i] && !explains)
@@ -154,12 +161,22 @@ static void put_word(json_t *request, const char *member, const char *word)
         json_object_set_new(request, member, json_string(word));
 }
 
+/* "pause 2h" names no domain: a first word that is a duration is the time. */
+static bool is_time(const struct command *command, const char *word)
+{
+    int64_t ms;
+
+    return command->optional == 2 && conf_value_duration(word, &ms);
+}
+
 static json_t *make_request(const struct command *command, const struct arguments *given)
 {
     json_t *request = json_pack("{s:s}", "command", command->name);
 
-    for (int i = 0; i < 2 && command->member[i]; i++)
-        put_word(request, command->member[i], given->word[i + 1]);
+    for (int i = 0; i + 1 < given->count && command->member[i]; i++) {
+        const char *word = given->word[i + 1];
+        put_word(request, command->member[i == 0 && is_time(command, word) ? 1 : i], word);
+    }
     for (size_t i = 0; i < FACTS; i++)
         if (given->fact[i])
             json_object_set_new(request, facts[i], json_string(given->fact[i]));
@@ -190,7 +207,7 @@ static int show_reply(const struct cli *cli, const char *command, const json_t *
 static struct conf *read_conf(const struct cli *cli)
 {
     struct conf_problems problems = {0};
-    struct conf *conf = conf_read(cli->file, cli->file_given, &problems);
+    struct conf *conf = conf_read_public(cli->file, cli->file_given, &problems);
 
     if (!conf)
         fprintf(cli->err, "mxwarden: %s has errors (mxwarden check lists them); trying %s\n",

@@ -202,6 +202,7 @@ static const struct command {
     {"stats", control_stats, false},  {"hosts", control_hosts, false},
     {"drain", control_drain, true},   {"ready", control_ready, true},
     {"weight", control_weight, true}, {"purge", control_purge, true},
+    {"pause", control_pause, true},   {"resume", control_resume, true},
 };
 
 static const struct command *find_command(const char *name)

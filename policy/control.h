@@ -24,8 +24,10 @@
  *               override weight used_by[]}]
  *   drain    host   | ready host | weight host weight | purge domain
  *            -> message
+ *   pause    domain? time?   | resume domain?     the guard off, for a time ("90s", "2h")
+ *            -> message
  *
- * Reading is for whoever may open the socket; drain, ready, weight and purge need uid 0 or the
+ * Reading is for whoever may open the socket; the last two lines need uid 0 or the
  * daemon's own (SO_PEERCRED).
  */
 #ifndef POLICY_CONTROL_H

@@ -32,5 +32,7 @@ void control_drain(struct control_ask *ask, const struct json_t *request);
 void control_ready(struct control_ask *ask, const struct json_t *request);
 void control_weight(struct control_ask *ask, const struct json_t *request);
 void control_purge(struct control_ask *ask, const struct json_t *request);
+void control_pause(struct control_ask *ask, const struct json_t *request);
+void control_resume(struct control_ask *ask, const struct json_t *request);
 
 #endif

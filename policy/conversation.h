@@ -12,6 +12,7 @@ struct conf;
 struct engine;
 struct fetch;
 struct override;
+struct pause;
 struct site;
 struct stats;
 struct store;
@@ -23,6 +24,7 @@ struct conversation {
     struct engine *engine;
     struct fetch *fetch;
     struct override *override;
+    struct pause *pause;
     struct site *site;
     struct stats *stats;
     struct store *store; /* NULL without Redis */

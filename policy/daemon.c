@@ -16,6 +16,7 @@
 #include "policy/memory.h"
 #include "policy/notices.h"
 #include "policy/override.h"
+#include "policy/pause.h"
 #include "policy/site.h"
 #include "policy/stats.h"
 #include "policy/survey.h"
@@ -48,6 +49,7 @@ struct daemon {
     struct site *site;
     struct watch *watch;
     struct override *override;
+    struct pause *pause;
     struct stats *stats;
     struct survey *survey;
     struct engine *engine;
@@ -104,7 +106,12 @@ static void on_tracked(void *arg, const char *key)
     switch (keys_parse(daemon->conf->cache.prefix, key, &rest)) {
     case KEYS_MX: fetch_forget(daemon->fetch, FACTS_MX, rest); break;
     case KEYS_ADDR: fetch_forget(daemon->fetch, FACTS_ADDR, rest); break;
-    case KEYS_OVERRIDE: override_changed(daemon->override, rest); break;
+    case KEYS_OVERRIDE:
+        if (pause_has_key(rest))
+            pause_changed(daemon->pause);
+        else
+            override_changed(daemon->override, rest);
+        break;
     case KEYS_OK: memory_forget_learned(daemon->memory, rest); break;
     case KEYS_NODE: site_changed(daemon->site, rest); break;
     case KEYS_EPOCH: memory_changed(daemon->memory); break;
@@ -220,7 +227,8 @@ static bool build_policy(struct daemon *daemon)
     daemon->memory = memory_new(daemon->base, &memory, &daemon->clock, daemon->store);
     daemon->site = site_new(daemon->base, conf, &daemon->clock, daemon->fetch, daemon->store);
     daemon->override = override_new(daemon->base, conf->cache.prefix, daemon->store);
-    if (!daemon->stats || !daemon->memory || !daemon->site || !daemon->override)
+    daemon->pause = pause_new(conf->cache.prefix, &daemon->clock, daemon->store);
+    if (!daemon->stats || !daemon->memory || !daemon->site || !daemon->override || !daemon->pause)
         return false;
     daemon->watch = watch_new(daemon->base, conf, &daemon->clock, daemon->memory, daemon->store,
                               daemon->site, &hooks);
@@ -319,6 +327,7 @@ static bool build_engine(struct daemon *daemon)
                                  .watch = daemon->watch,
                                  .site = daemon->site,
                                  .override = daemon->override,
+                                 .pause = daemon->pause,
                                  .stats = daemon->stats};
 
     daemon->survey = survey_new(&survey, daemon->conf, on_ready, daemon);
@@ -328,6 +337,7 @@ static bool build_engine(struct daemon *daemon)
                                                  .engine = daemon->engine,
                                                  .fetch = daemon->fetch,
                                                  .override = daemon->override,
+                                                 .pause = daemon->pause,
                                                  .site = daemon->site,
                                                  .stats = daemon->stats,
                                                  .store = daemon->store,
@@ -382,6 +392,7 @@ void daemon_free(struct daemon *daemon)
     if (daemon->store)
         store_free(daemon->store);
     memory_free(daemon->memory);
+    pause_free(daemon->pause);
     if (daemon->dns)
         dns_free(daemon->dns);
     free(daemon->listen);

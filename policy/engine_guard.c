@@ -438,6 +438,7 @@ static void prepare(struct engine_question *q, const struct question *question)
     q->facts.conf = q->conf;
     q->facts.guard = find_guard(q->conf, question->recipient.domain);
     q->facts.listener = map_listener(q->conf, question, &port);
+    q->facts.paused = pause_until(q->engine->parts.pause, question->recipient.domain) > 0;
     q->deadline = clock_mono() + ANSWER_BY_MS;
 }
 

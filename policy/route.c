@@ -116,6 +116,20 @@ static void fill_order(struct route_facts *facts, const struct route_self *self)
     }
 }
 
+/* Where this host is in none of the places that are known, it may be in one that is not: then only
+ * the best tier is named, since mail sent to a worse one could come back here (SPEC 6.2). */
+static void keep_best_tier(struct route_facts *facts)
+{
+    bool unknown = false;
+
+    for (size_t i = 0; i < facts->host_count; i++)
+        unknown = unknown || facts->host[i].resolve == TIER_MAY_RESOLVE;
+    if (facts->self_in_set || !unknown)
+        return;
+    while (facts->host_count > 1 && facts->host[facts->host_count - 1].tier > facts->host[0].tier)
+        facts->host_count--;
+}
+
 void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
                 const struct route_self *self)
 {
@@ -125,8 +139,10 @@ void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
     facts->self_in_set = false;
     if (pool)
         fill_pool(facts, pool, pool_addr, self);
-    else
+    else {
         fill_order(facts, self);
+        keep_best_tier(facts);
+    }
 }
 
 /* What is hashed: the pool or the domain, and what sticks (SPEC 6.3). */

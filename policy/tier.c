@@ -37,9 +37,15 @@ static bool is_overridden(const struct tier_host *host)
     return host->override == TIER_DRAINED || host->override == TIER_DOWN;
 }
 
+/* An operator who says "ready" knows better than the probes. */
+static bool is_failing(const struct tier_host *host)
+{
+    return host->failing && host->override != TIER_READY;
+}
+
 bool tier_is_usable(const struct tier_host *host)
 {
-    return host->resolve == TIER_RESOLVES && !host->failing && !is_overridden(host);
+    return host->resolve == TIER_RESOLVES && !is_failing(host) && !is_overridden(host);
 }
 
 uint64_t tier_weight(const struct tier_host *host)
@@ -89,7 +95,7 @@ static enum grade classify(const struct tier_host *host, uint32_t self_tier)
         return GRADE_OVERRIDDEN;
     if (host->resolve == TIER_MAY_RESOLVE)
         return GRADE_UNKNOWN;
-    if (host->failing)
+    if (is_failing(host))
         return zero ? GRADE_FAILING_ZERO : GRADE_FAILING;
     return zero ? GRADE_USABLE_ZERO : GRADE_USABLE;
 }

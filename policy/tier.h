@@ -64,7 +64,8 @@ struct tier_pick {
     enum tier_note note[TIER_MAX_HOSTS];
 };
 
-/* Usable (SPEC 6.4): resolves, its probes do not fail, it is neither drained nor overridden down. */
+/* Usable (SPEC 6.4): resolves, its probes do not fail (or it is overridden ready), it is neither
+ * drained nor overridden down. */
 bool tier_is_usable(const struct tier_host *host);
 /* The weight that counts now, in thousandths. */
 uint64_t tier_weight(const struct tier_host *host);

@@ -493,6 +493,62 @@ static void reload_keeps_names(void **state)
     site_close(&site);
 }
 
+/* Said at mx1, heard at mx2. */
+static void pause_is_the_whole_sites(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    assert_non_null(
+        strstr(world_control(site.mx1, "{\"command\": \"pause\", \"time\": \"10m\"}"), "\"ok\""));
+    world_run(1000);
+    expect_accept(site.mx2, &mail, "exempt-pause");
+    assert_in_range(world_ttl("mxw1:override:pause"), 590, 600);
+    world_control(site.mx2, "{\"command\": \"resume\"}");
+    world_run(1000);
+    expect_defer(site.mx2, &mail);
+    assert_false(world_has_key("mxw1:override:pause"));
+    site_close(&site);
+}
+
+static void pause_ends_by_itself(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_control(site.mx2, "{\"command\": \"pause\", \"time\": \"2m\", "
+                            "\"domain\": \"Example.COM\"}");
+    expect_accept(site.mx2, &mail, "exempt-pause");
+    mail.recipient = "u@tag.example.com";
+    expect_verdict(site.mx2, &mail, "PREPEND ", "bypass");
+    world_run(2 * MINUTE);
+    mail = stranger();
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+/* By hand, with values that nobody should believe. */
+static void pause_by_hand(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_redis("HSET mxw1:override:pause example.com soon *** 99999999999 * -5");
+    world_run(1000);
+    expect_defer(site.mx2, &mail);
+    world_redis("HSET mxw1:override:pause example.com 99999999999");
+    world_run(1000);
+    expect_accept(site.mx2, &mail, "exempt-pause");
+    world_redis("DEL mxw1:override:pause");
+    world_run(1000);
+    mail.recipient = "v@example.com";
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
 static void explain_notes_nothing(void **state)
 {
     struct site site = site_open();
@@ -539,6 +595,9 @@ int replay_guard(void)
         cmocka_unit_test(restart_goes_on),
         cmocka_unit_test(reload_takes_effect),
         cmocka_unit_test(reload_keeps_names),
+        cmocka_unit_test(pause_is_the_whole_sites),
+        cmocka_unit_test(pause_ends_by_itself),
+        cmocka_unit_test(pause_by_hand),
         cmocka_unit_test(explain_notes_nothing),
     };
 

@@ -9,6 +9,7 @@
 #include "policy/engine.h"
 #include "policy/order.h"
 #include "policy/override.h"
+#include "policy/pause.h"
 #include "policy/show.h"
 #include "policy/stats.h"
 #include "policy/watch.h"
@@ -39,6 +40,7 @@ struct engine_question {
 static struct {
     struct event_base *base;
     unsigned cancelled, purged;
+    char paused[NAME_SIZE + 32];
     bool full, hold, redis_lost, put_later;
     struct engine_question *held;
     struct override_value value;
@@ -320,6 +322,13 @@ void fetch_purge(struct fetch *fetch, const char *name)
     (void)fetch;
     assert_string_equal(name, "example.com");
     fake.purged++;
+}
+
+bool pause_put(struct pause *pause, const char *name, int64_t seconds)
+{
+    (void)pause;
+    snprintf(fake.paused, sizeof fake.paused, "%s %lld", name, (long long)seconds);
+    return !fake.redis_lost;
 }
 
 static struct clock fake_clock;
@@ -632,6 +641,39 @@ static void change_table(void **state)
     }
 }
 
+static void pauses(void **state)
+{
+    static const struct {
+        const char *request, *status, *wanted;
+    } cases[] = {
+        {"{\"command\":\"pause\"}\n", "ok", "* 3600"},
+        {"{\"command\":\"pause\",\"time\":\"90s\"}\n", "ok", "* 90"},
+        {"{\"command\":\"pause\",\"domain\":\"EXAMPLE.com.\",\"time\":\"2h\"}\n", "ok",
+         "example.com 7200"},
+        {"{\"command\":\"pause\",\"time\":\"400d\"}\n", "ok", "* 2592000"},
+        {"{\"command\":\"pause\",\"time\":\"soon\"}\n", "usage", ""},
+        {"{\"command\":\"pause\",\"time\":\"0\"}\n", "usage", ""},
+        {"{\"command\":\"pause\",\"domain\":\"no domain\"}\n", "usage", ""},
+        {"{\"command\":\"resume\"}\n", "ok", "* 0"},
+        {"{\"command\":\"resume\",\"domain\":\"example.com\"}\n", "ok", "example.com 0"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char status[32];
+        const char *got;
+
+        fake.paused[0] = '\0';
+        got = ask_control(*state, cases[i].request, 4096);
+        snprintf(status, sizeof status, "\"status\":\"%s\"", cases[i].status);
+        if (!strstr(got, status) || strcmp(fake.paused, cases[i].wanted) != 0)
+            fail_msg("%s: %s, put '%s'", cases[i].request, got, fake.paused);
+    }
+    fake.redis_lost = true;
+    assert_non_null(
+        strstr(ask_control(*state, "{\"command\":\"pause\"}\n", 4096), "only on this node"));
+    fake.redis_lost = false;
+}
+
 static void purge(void **state)
 {
     const char *got =
@@ -863,6 +905,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(request_table, setup, teardown),
         cmocka_unit_test_setup_teardown(change_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(pauses, setup, teardown),
         cmocka_unit_test_setup_teardown(purge, setup, teardown),
         cmocka_unit_test_setup_teardown(strangers_may_look, setup, teardown),
         cmocka_unit_test_setup_teardown(engine_is_full, setup, teardown),

@@ -19,7 +19,7 @@ enum { SEED = 20260711, ROUNDS = 300, KEYS = 200 };
 
 /* --- the table ---------------------------------------------------------------------------------- */
 
-/* One host a word: name/tier/weight, then letters: f failing, d drained, D down, m may resolve,
+/* One host a word: name/tier/weight, then letters: f failing, d drained, D down, R ready, m may resolve,
  * a absent, s self. */
 static size_t hosts_of(const char *text, struct tier_host *host, char (*name)[64])
 {
@@ -47,6 +47,8 @@ static size_t hosts_of(const char *text, struct tier_host *host, char (*name)[64
             host[count].override = TIER_DRAINED;
         if (strchr(flags, 'D'))
             host[count].override = TIER_DOWN;
+        if (strchr(flags, 'R'))
+            host[count].override = TIER_READY;
         count++;
     }
     return count;
@@ -60,6 +62,7 @@ static const struct {
     {"failing tier: the next, then the failing ones", "a/10/100f b/20/100", "b a"},
     {"drained host is not named", "a/10/100d b/20/100", "b"},
     {"host overridden down is not named", "a/10/100D b/20/100", "b"},
+    {"failing host overridden ready is used", "a/10/100fR b/20/100", "a b"},
     {"absent host is never named", "a/10/100a b/20/100a", ""},
     {"host that may not exist is not named after one that does", "a/10/100m b/20/100", "b"},
     {"nothing else: it is named", "a/10/100m b/20/100a", "a"},
