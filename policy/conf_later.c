@@ -20,7 +20,6 @@ static const struct conf_later {
     {CONF_CACHE, "redis", "sentinel:*"},
     {CONF_CACHE, "secret_file", "*"},
     {CONF_HEALTH, "slow_start", "*"},
-    {CONF_GUARD, "min_stage", "*"},
     {CONF_GUARD, "breaker_nets", "*"},
     {CONF_GUARD, "breaker_window", "*"},
     {CONF_GUARD, "breaker_factor", "*"},

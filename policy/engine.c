@@ -11,6 +11,17 @@
 
 enum { MAX_QUESTIONS = 20000 };
 
+/* A visit is written down before anybody knows for which domain. */
+static int64_t find_evidence_ttl(const struct conf *conf)
+{
+    int64_t longest = conf->guard.evidence_ttl;
+
+    for (size_t i = 0; i < conf->domain_count; i++)
+        if (conf->domain[i].guard.evidence_ttl > longest)
+            longest = conf->domain[i].guard.evidence_ttl;
+    return longest / 1000;
+}
+
 struct engine *engine_new(const struct engine_parts *parts, struct conf *conf)
 {
     struct engine *engine = calloc(1, sizeof *engine);
@@ -19,6 +30,7 @@ struct engine *engine_new(const struct engine_parts *parts, struct conf *conf)
         return NULL;
     engine->parts = *parts;
     engine->conf = conf_ref(conf);
+    engine->evidence_ttl = find_evidence_ttl(conf);
     return engine;
 }
 
@@ -37,6 +49,7 @@ void engine_set_conf(struct engine *engine, struct conf *conf)
     struct conf *old = engine->conf;
 
     engine->conf = conf_ref(conf);
+    engine->evidence_ttl = find_evidence_ttl(conf);
     conf_unref(old);
 }
 

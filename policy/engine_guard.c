@@ -21,6 +21,7 @@ enum {
     ANSWER_BY_MS = ENGINE_POLICY_BUDGET_MS - 50,
     SMTP_PORT = 25,
     RENEW_AFTER = 86400, /* seconds: what is learned slides by at most a write a day */
+    NETWORK_MESSAGES = 3,
 };
 
 static void step_judge(struct engine_question *q);
@@ -71,7 +72,7 @@ static void put_visit(struct engine *engine, const struct question *question,
         return;
     identity_of_visit(question, guard->evidence_net4, guard->evidence_net6, &who);
     memory_put_visit(engine->parts.memory, listener, &who, stage_name(question->stage),
-                     guard->evidence_ttl / 1000);
+                     engine->evidence_ttl);
 }
 
 static void note_visit(struct engine *engine, const struct question *question)
@@ -222,8 +223,7 @@ static void got_known(void *arg, const struct memory_known *known)
     q->facts.memory_complete = known->complete;
     q->facts.memory_good = memory_get_state(q->engine->parts.memory, q->facts.guard->grace,
                                             &q->facts.memory_since) == MEMORY_GOOD;
-    q->facts.seen =
-        known->seen_at > 0 && (q->facts.now - known->seen_at) * 1000 < q->facts.guard->evidence_ttl;
+    q->facts.seen = known->seen_at > 0;
     q->facts.learned = known->learned_at > 0;
     q->learned_at = known->learned_at;
     memcpy(q->learned_as, known->learned_as, sizeof q->learned_as);
@@ -244,7 +244,9 @@ static void ask_memory(struct engine_question *q)
                                .listener_count = q->facts.better_count,
                                .who = &who,
                                .domain = q->question.recipient.domain,
-                               .dry = is_dry(q)};
+                               .dry = is_dry(q),
+                               .rcpt_only = q->facts.guard->min_stage == CONF_STAGE_RCPT,
+                               .max_age = q->facts.guard->evidence_ttl / 1000};
     static const struct memory_known nothing;
 
     for (size_t i = 0; i < q->facts.better_count; i++)
@@ -300,18 +302,29 @@ static void reply(struct engine_question *q, const struct guard_verdict *verdict
     q->done.judged(q->arg, action);
 }
 
-static void learn(struct engine_question *q)
+static void put_learned(struct engine_question *q, const struct identity_set *who)
+{
+    memory_put_learned(q->engine->parts.memory, q->question.recipient.domain, who, is_dry(q),
+                       q->facts.guard->learn / 1000);
+}
+
+/* The address and the verified domain at once, the network after three messages (SPEC 8, ok). */
+static void learn(struct engine_question *q, bool yielded)
 {
     const struct conf_guard *guard = &q->conf->guard;
     struct identity_set all, who = {0};
 
     identity_of_learned(&q->question, guard->evidence_net4, guard->evidence_net6, &all);
-    /* The address and the verified domain: a network is not learned from one message. */
-    for (size_t i = 0; i < all.count; i++)
-        if (!strchr(all.text[i], '/'))
+    for (size_t i = 0; i < all.count; i++) {
+        bool is_net = strchr(all.text[i], '/') != NULL;
+        if (is_net ? memory_count_message(q->engine->parts.memory, q->question.recipient.domain,
+                                          all.text[i], q->question.instance, is_dry(q),
+                                          q->facts.guard->learn / 1000) == NETWORK_MESSAGES
+                   : yielded)
             memcpy(who.text[who.count++], all.text[i], sizeof all.text[i]);
-    memory_put_learned(q->engine->parts.memory, q->question.recipient.domain, &who, is_dry(q),
-                       q->facts.guard->learn / 1000);
+    }
+    if (who.count > 0)
+        put_learned(q, &who);
 }
 
 /* Who goes on writing stays known: the identity that was known, and no other that came with it. */
@@ -322,16 +335,15 @@ static void renew(struct engine_question *q)
     if (q->facts.now - q->learned_at < RENEW_AFTER)
         return;
     memcpy(who.text[0], q->learned_as, sizeof q->learned_as);
-    memory_put_learned(q->engine->parts.memory, q->question.recipient.domain, &who, is_dry(q),
-                       q->facts.guard->learn / 1000);
+    put_learned(q, &who);
 }
 
 static void act(struct engine_question *q, const struct guard_verdict *verdict)
 {
     char line[VERDICT_LINE_SIZE];
 
-    if (verdict->reason == GUARD_YIELDED)
-        learn(q);
+    if (verdict->reason == GUARD_YIELDED || verdict->reason == GUARD_LEARNED)
+        learn(q, verdict->reason == GUARD_YIELDED);
     if (verdict->reason == GUARD_LEARNED)
         renew(q);
     /* At DATA the recipient is judged again, not anew: only a FILTER is news. */

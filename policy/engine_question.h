@@ -14,6 +14,7 @@
 struct engine {
     struct engine_parts parts;
     struct conf *conf;
+    int64_t evidence_ttl; /* seconds: the longest that any domain asks for */
     size_t count;
     struct engine_question *first;
 };

@@ -13,6 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A write may have been lost a little before the first that was seen to fail. */
+enum { AGAIN_EARLIER_MS = 2000 };
+
 int64_t memory_now(const struct memory *memory)
 {
     return clock_unix(memory->clock);
@@ -52,6 +55,16 @@ struct store_batch *memory_batch(const struct memory *memory)
     return memory->store ? store_batch_new(false) : NULL;
 }
 
+/* Another epoch than before: memory was lost, and this process gives back what it knows. So it does
+ * when Redis is there for the first time. */
+static void note_epoch(struct memory *memory, const char *id)
+{
+    if (strcmp(memory->epoch_id, id) == 0)
+        return;
+    snprintf(memory->epoch_id, sizeof memory->epoch_id, "%s", id);
+    memory_again_start(memory, 0);
+}
+
 static void write_epoch(struct memory *memory)
 {
     struct store_batch *batch = store_batch_new(false);
@@ -69,6 +82,7 @@ static void write_epoch(struct memory *memory)
     store_batch_add(batch, "HSET", key, "id", id, "since", since, "run_id",
                     store_run_id(memory->store), NULL);
     store_send(memory->store, batch, NULL, NULL);
+    note_epoch(memory, id);
 }
 
 /* Redis gone and come back with another run_id may have lost writes, whatever it loaded; without
@@ -77,7 +91,7 @@ static void epoch_read(void *arg, enum store_status status, const struct store_r
                        size_t count)
 {
     struct memory *memory = arg;
-    const char *since, *run_id;
+    const char *since, *run_id, *id;
 
     if (status == STORE_ERROR)
         memory->has_epoch = false; /* something else is there: no word on what was lost */
@@ -85,12 +99,14 @@ static void epoch_read(void *arg, enum store_status status, const struct store_r
         return; /* without an epoch the memory counts as lost; the tick asks again */
     since = store_reply_text(store_reply_at(reply[0], 0), NULL);
     run_id = store_reply_text(store_reply_at(reply[0], 1), NULL);
+    id = store_reply_text(store_reply_at(reply[0], 2), NULL);
     if (!since || !run_id || strcmp(run_id, store_run_id(memory->store)) != 0) {
         write_epoch(memory);
         return;
     }
     memory->epoch_since = memory_parse_stamp(since, memory_now(memory));
     memory->has_epoch = true;
+    note_epoch(memory, id ? id : "");
 }
 
 static void read_epoch(struct memory *memory)
@@ -100,7 +116,7 @@ static void read_epoch(struct memory *memory)
 
     if (!store_is_up(memory->store) || !(batch = store_batch_new(false)))
         return;
-    store_batch_add(batch, "HMGET", keys_epoch(memory->prefix, key), "since", "run_id", NULL);
+    store_batch_add(batch, "HMGET", keys_epoch(memory->prefix, key), "since", "run_id", "id", NULL);
     store_send(memory->store, batch, epoch_read, memory);
 }
 
@@ -117,6 +133,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     if (!up)
         memory->has_epoch = false;
     read_epoch(memory);
+    if (memory->missed_at && memory->has_epoch && !memory->again) {
+        memory_again_start(memory, memory->missed_at - AGAIN_EARLIER_MS);
+        memory->missed_at = 0;
+    }
     if (evicted > memory->evicted && memory->evicted >= 0)
         memory->evicted_at = memory_now(memory);
     if (evicted >= 0)
@@ -173,6 +193,7 @@ void memory_free(struct memory *memory)
         return;
     if (memory->tick)
         event_free(memory->tick);
+    memory_again_stop(memory);
     if (memory->local)
         local_free(memory->local);
     free(memory);

@@ -56,6 +56,8 @@ struct memory_look {
     const struct identity_set *who;
     const char *domain;
     bool dry;
+    bool rcpt_only;  /* a visit counts only if it came as far as RCPT */
+    int64_t max_age; /* seconds; an older visit does not count */
 };
 struct memory_known {
     bool complete;      /* false: Redis did not answer; only the process's own was asked */
@@ -86,6 +88,11 @@ void memory_cancel(struct memory_wait *wait);
 /* Remembers a client as honest for domain, ttl seconds. */
 void memory_put_learned(struct memory *memory, const char *domain, const struct identity_set *who,
                         bool dry, int64_t ttl);
+
+/* Counts one more message of that network ("[net/bits]") that was let in as an honest sender's, and
+ * returns how many this process has counted; the recipients of one message (instance) are one. */
+unsigned memory_count_message(struct memory *memory, const char *domain, const char *net,
+                              const char *instance, bool dry, int64_t ttl);
 
 /* A probe of some node reached this address. */
 void memory_put_proof(struct memory *memory, const char *nonce, const struct net_addr *public);

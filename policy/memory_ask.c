@@ -34,6 +34,8 @@ struct memory_wait {
     /* What each reply is about: seen keys first, then ok keys. */
     size_t seen_count, ok_count;
     size_t who_count;
+    bool rcpt_only;
+    int64_t max_age;
     struct net_addr *listener;
     struct identity_set who;
 };
@@ -125,14 +127,28 @@ static void note_learned(struct memory_wait *wait, size_t index, int64_t at)
     snprintf(known->learned_as, sizeof known->learned_as, "%s", wait->who.text[index]);
 }
 
-static void note_key(struct memory_wait *wait, size_t index, int64_t at)
+/* Whether a visit "time,stage" is one that this look asks for. */
+static bool is_visit(const struct memory_wait *wait, const char *text, int64_t at)
 {
+    const char *stage = strchr(text, ',');
+
+    if (memory_now(wait->memory) - at >= wait->max_age)
+        return false;
+    return !wait->rcpt_only || (stage && strcmp(stage, ",rcpt") == 0);
+}
+
+static void note_key(struct memory_wait *wait, size_t index, const char *text)
+{
+    int64_t at = memory_parse_stamp(text, memory_now(wait->memory));
+
     if (at <= 0)
         return;
-    if (index < wait->seen_count)
+    if (index >= wait->seen_count) {
+        if (index < wait->seen_count + wait->ok_count)
+            note_learned(wait, index - wait->seen_count, at);
+    } else if (is_visit(wait, text, at)) {
         note_seen(wait, index, at);
-    else if (index < wait->seen_count + wait->ok_count)
-        note_learned(wait, index - wait->seen_count, at);
+    }
 }
 
 /* The replies are the MGETs' lists, one after another. */
@@ -140,14 +156,14 @@ static void known_replied(void *arg, enum store_status status,
                           const struct store_reply *const *reply, size_t count)
 {
     struct memory_wait *wait = arg;
-    int64_t now = memory_now(wait->memory);
     size_t index = 0;
 
     wait->known.complete = status == STORE_OK;
     for (size_t r = 0; r < count; r++)
         for (size_t i = 0; i < store_reply_count(reply[r]); i++, index++) {
             const char *text = store_reply_text(store_reply_at(reply[r], i), NULL);
-            note_key(wait, index, text ? memory_parse_stamp(text, now) : 0);
+            if (text)
+                note_key(wait, index, text);
         }
     if (index != wait->seen_count + wait->ok_count)
         wait->known.complete = false;
@@ -189,6 +205,8 @@ static bool copy_look(struct memory_wait *wait, const struct memory_look *look)
 {
     wait->who = *look->who;
     wait->who_count = look->who->count;
+    wait->rcpt_only = look->rcpt_only;
+    wait->max_age = look->max_age;
     wait->listener = calloc(look->listener_count + 1, sizeof *wait->listener);
     if (wait->listener && look->listener_count)
         memcpy(wait->listener, look->listener, look->listener_count * sizeof *wait->listener);
@@ -214,7 +232,8 @@ struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *
     count = make_keys(wait, look, key);
     for (size_t i = 0; i < count; i++) {
         const struct memory_note *note = memory_note_get(memory, key[i]);
-        note_key(wait, i, note ? note->at : 0);
+        if (note)
+            note_key(wait, i, note->text);
     }
     /* Seen or learned here settles it: no need to ask further. */
     wait->known.complete = !memory->store || wait->known.seen_at || wait->known.learned_at;
@@ -250,6 +269,7 @@ static void refused_read(struct memory_wait *wait, enum store_status status,
     int64_t now = memory_now(wait->memory);
 
     wait->refused.complete = status == STORE_OK;
+    memory_written(wait->memory, status, NULL, 0);
     for (size_t i = stride - 1; i < count; i += stride) {
         const char *text = store_reply_text(reply[i], NULL);
         if (text)

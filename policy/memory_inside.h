@@ -1,6 +1,6 @@
 /*
- * The memory's own: what its three files share. memory.c keeps its life and the epoch, memory_put.c
- * writes, memory_ask.c asks.
+ * The memory's own: what its files share. memory.c keeps its life and the epoch, memory_put.c writes,
+ * memory_ask.c asks, memory_again.c writes again what Redis has lost.
  */
 #ifndef POLICY_MEMORY_INSIDE_H
 #define POLICY_MEMORY_INSIDE_H
@@ -22,6 +22,9 @@ struct memory {
     int64_t epoch_since;
     int64_t evicted, evicted_at; /* the server's counter, and when it was seen to grow */
     struct event *tick;
+    char epoch_id[17];          /* "" none known yet */
+    int64_t missed_at;          /* monotonic ms of the first write that did not arrive; 0 none */
+    struct memory_again *again; /* under way; NULL none */
 };
 
 /* One value of the table: the time, and for proofs the text. */
@@ -40,5 +43,16 @@ void memory_note_put(struct memory *memory, const char *key, int64_t at, const c
 const struct memory_note *memory_note_get(struct memory *memory, const char *key);
 /* A batch for Redis; NULL without one. */
 struct store_batch *memory_batch(const struct memory *memory);
+
+/* store_done of a write that nobody waits for; arg is the memory. */
+void memory_written(void *arg, enum store_status status, const struct store_reply *const *reply,
+                    size_t count);
+/* Sends such a write; NULL is fine. */
+void memory_send(struct memory *memory, struct store_batch *batch);
+
+/* Writes this process's notes since then (monotonic ms) into Redis once more, a little at a time,
+ * never over what stands there. One at a time: begun again, it begins anew. */
+void memory_again_start(struct memory *memory, int64_t since);
+void memory_again_stop(struct memory *memory);
 
 #endif

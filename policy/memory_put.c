@@ -21,10 +21,31 @@ static void put_both(struct memory *memory, struct store_batch *batch, const cha
         store_batch_add(batch, "SET", key, value, "EX", seconds, NULL);
 }
 
-static void send_off(struct memory *memory, struct store_batch *batch)
+void memory_written(void *arg, enum store_status status, const struct store_reply *const *reply,
+                    size_t count)
 {
-    if (batch)
-        store_send(memory->store, batch, NULL, NULL);
+    struct memory *memory = arg;
+
+    (void)reply;
+    (void)count;
+    if (status != STORE_OK && memory->missed_at == 0)
+        memory->missed_at = clock_mono();
+}
+
+void memory_send(struct memory *memory, struct store_batch *batch)
+{
+    if (batch && !store_send(memory->store, batch, memory_written, memory))
+        memory_written(memory, STORE_LOST, NULL, 0);
+}
+
+/* How far the client has come at this listener, this time or before: a visit that only connects
+ * takes nothing back. */
+static const char *furthest(struct memory *memory, const char *key, const char *stage)
+{
+    const struct memory_note *note = memory_note_get(memory, key);
+    const char *before = note ? strchr(note->text, ',') : NULL;
+
+    return before && strcmp(before, ",rcpt") == 0 ? "rcpt" : stage;
 }
 
 void memory_put_visit(struct memory *memory, const struct net_addr *listener,
@@ -34,11 +55,12 @@ void memory_put_visit(struct memory *memory, const struct net_addr *listener,
     int64_t now = memory_now(memory);
     char key[KEYS_SIZE], value[48];
 
-    snprintf(value, sizeof value, "%" PRId64 ",%s", now, stage);
-    for (size_t i = 0; i < who->count; i++)
-        put_both(memory, batch, keys_seen(memory->prefix, listener, who->text[i], key), value, now,
-                 ttl);
-    send_off(memory, batch);
+    for (size_t i = 0; i < who->count; i++) {
+        keys_seen(memory->prefix, listener, who->text[i], key);
+        snprintf(value, sizeof value, "%" PRId64 ",%s", now, furthest(memory, key, stage));
+        put_both(memory, batch, key, value, now, ttl);
+    }
+    memory_send(memory, batch);
 }
 
 void memory_put_learned(struct memory *memory, const char *domain, const struct identity_set *who,
@@ -52,7 +74,24 @@ void memory_put_learned(struct memory *memory, const char *domain, const struct 
     for (size_t i = 0; i < who->count; i++)
         put_both(memory, batch, keys_ok(memory->prefix, dry, domain, who->text[i], key), value, now,
                  ttl);
-    send_off(memory, batch);
+    memory_send(memory, batch);
+}
+
+unsigned memory_count_message(struct memory *memory, const char *domain, const char *net,
+                              const char *instance, bool dry, int64_t ttl)
+{
+    const struct memory_note *note;
+    char key[KEYS_SIZE];
+    unsigned count = 1;
+
+    snprintf(key, sizeof key, "messages:%d:%s:%s", dry, domain, net);
+    note = memory_note_get(memory, key);
+    if (note && strcmp(note->text, instance) == 0)
+        return (unsigned)note->at; /* another recipient of the same message */
+    if (note)
+        count = (unsigned)note->at + 1;
+    memory_note_put(memory, key, count, instance, ttl);
+    return count;
 }
 
 void memory_put_proof(struct memory *memory, const char *nonce, const struct net_addr *public)
@@ -62,7 +101,7 @@ void memory_put_proof(struct memory *memory, const char *nonce, const struct net
 
     put_both(memory, batch, keys_proof(memory->prefix, nonce, key), net_addr_format(public, value),
              memory_now(memory), PROOF_TTL);
-    send_off(memory, batch);
+    memory_send(memory, batch);
 }
 
 struct doubt { /* a learned key that somebody changed */

@@ -201,6 +201,42 @@ static void redis_emptied(void **state)
     site_close(&site);
 }
 
+/* Each node gives back what it knows itself: a retry at another backup is let in though Redis was
+ * emptied in between, and a visit noted while Redis was away is found. */
+static void redis_emptied_is_filled_again(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+
+    (void)state;
+    expect_defer(site.mx2, &mail);
+    first.client = "203.0.113.9";
+    first.name = first.helo = NULL;
+    world_visit(site.mx1, &first);
+    world_run(100);
+    world_restart_redis(true);
+    world_run(3000);
+    assert_true(world_has_key("mxw1:defer:*"));
+    assert_true(world_has_key("mxw1:seen:\\[" MX1 "\\]:\\[203.0.113.9\\]"));
+    assert_in_range(world_ttl("mxw1:seen:[" MX1 "]:[203.0.113.9]"), 86300, 86400);
+    site_close(&site);
+}
+
+static void visit_while_redis_was_away(void **state)
+{
+    struct site site = site_open();
+    struct world_mail first = at(stranger(), MX1);
+
+    (void)state;
+    world_set_redis(WORLD_REDIS_DOWN);
+    world_visit(site.mx1, &first);
+    world_run(5000);
+    world_set_redis(WORLD_REDIS_UP);
+    world_run(3000);
+    assert_true(world_has_key("mxw1:seen:\\[" MX1 "\\]:\\[198.51.100.7\\]"));
+    site_close(&site);
+}
+
 /* Writes fail: what cannot be kept is not refused. */
 static void redis_readonly(void **state)
 {
@@ -438,6 +474,8 @@ int replay_faults(void)
         cmocka_unit_test(redis_is_slow),
         cmocka_unit_test(redis_back_with_all_its_keys),
         cmocka_unit_test(redis_emptied),
+        cmocka_unit_test(redis_emptied_is_filled_again),
+        cmocka_unit_test(visit_while_redis_was_away),
         cmocka_unit_test(redis_readonly),
         cmocka_unit_test(redis_evicts),
         cmocka_unit_test(retry_after_redis_was_lost),

@@ -202,6 +202,76 @@ static void learned_client_stays_known(void **state)
     site_close(&site);
 }
 
+/* Three messages of one network, from three of its addresses: then the fourth is known. */
+static void network_is_learned_after_three(void **state)
+{
+    static const char *const client[] = {"198.51.100.1", "198.51.100.2", "198.51.100.3"};
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    mail.name = mail.helo = NULL;
+    for (size_t i = 0; i < 3; i++) {
+        char recipient[32];
+
+        snprintf(recipient, sizeof recipient, "u%zu@example.com", i);
+        mail.client = client[i];
+        mail.recipient = recipient;
+        mail.instance = client[i];
+        expect_defer(site.mx2, &mail);
+        world_run(4 * MINUTE);
+        assert_false(world_has_key("mxw1:ok:example.com:*0/24*"));
+        expect_accept(site.mx2, &mail, "yielded");
+        world_run(10);
+    }
+    assert_true(world_has_key("mxw1:ok:example.com:*0/24*"));
+    mail.client = "198.51.100.4";
+    mail.recipient = "new@example.com";
+    expect_accept(site.mx2, &mail, "learned");
+    site_close(&site);
+}
+
+/* Where min_stage is rcpt, touching mx1 is not enough; and a touch takes nothing back. */
+static void touch_may_not_be_enough(void **state)
+{
+    struct site site = site_start(SITE_CONF("mx1.example.com", "guard { min_stage = \"rcpt\" }\n"),
+                                  SITE_CONF("mx2.example.com", "guard { min_stage = \"rcpt\" }\n"));
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+
+    (void)state;
+    world_visit(site.mx1, &first);
+    expect_defer(site.mx2, &mail);
+    world_rcpt(site.mx1, &first);
+    world_visit(site.mx1, &first);
+    world_run(10);
+    expect_accept(site.mx2, &mail, "seen");
+    site_close(&site);
+}
+
+/* A domain with an evidence_ttl of its own, longer than the site's. */
+static void evidence_lives_as_long_as_the_domain_says(void **state)
+{
+    struct site site = site_start(
+        SITE_CONF("mx1.example.com",
+                  "guard { evidence_ttl = 10m }\n"
+                  "domain \"long.example.com\" { guard { mode = \"defer\" evidence_ttl = 1h } }\n"),
+        SITE_CONF(
+            "mx2.example.com",
+            "guard { evidence_ttl = 10m }\n"
+            "domain \"long.example.com\" { guard { mode = \"defer\" evidence_ttl = 1h } }\n"));
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+
+    (void)state;
+    world_set_mx("long.example.com", "10 mx1.example.com,20 mx2.example.com");
+    world_run(20 * MINUTE);
+    world_visit(site.mx1, &first);
+    world_run(30 * MINUTE);
+    expect_defer(site.mx2, &mail);
+    mail.recipient = "u@long.example.com";
+    expect_accept(site.mx2, &mail, "seen");
+    site_close(&site);
+}
+
 /* A sender that retries from elsewhere: network, verified domain, HELO domain. */
 static void retry_from_elsewhere(void **state)
 {
@@ -580,6 +650,9 @@ int replay_guard(void)
         cmocka_unit_test(evidence_ends),
         cmocka_unit_test(retry_is_let_in_and_learned),
         cmocka_unit_test(learned_client_stays_known),
+        cmocka_unit_test(network_is_learned_after_three),
+        cmocka_unit_test(touch_may_not_be_enough),
+        cmocka_unit_test(evidence_lives_as_long_as_the_domain_says),
         cmocka_unit_test(retry_from_elsewhere),
         cmocka_unit_test(another_message_does_not_yield),
         cmocka_unit_test(detect_costs_nothing),

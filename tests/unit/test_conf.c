@@ -416,8 +416,6 @@ static const struct {
      "cache.secret_file: \"FOLDER/secret\" has no effect yet", "cache.secret_size=0"},
     {"health { slow_start = 0 }", "health.slow_start: \"0\" has no effect yet, \"60s\" counts",
      "health.slow_start=60000"},
-    {"guard { min_stage = rcpt }",
-     "guard.min_stage: \"rcpt\" has no effect yet, \"connect\" counts", "min_stage=0"},
     {"guard { breaker_nets = 5 }", "guard.breaker_nets: \"5\" has no effect yet, \"20\" counts",
      "breaker=20,3,300000"},
     {"guard { breaker_factor = 5 }", "guard.breaker_factor: \"5\" has no effect yet, \"3\" counts",

@@ -1,0 +1,153 @@
+/*
+ * Writing again what Redis has lost (hazards A14): after a failover, a FLUSHALL or a connection that
+ * broke, each node gives back its own recent notes, so that the site's memory is whole before grace
+ * is over. NX: whatever another node has written since is not older by chance, but known better.
+ */
+#include "policy/memory_inside.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { AT_ONCE = 30 }; /* commands a batch; the next one when it has been answered */
+
+struct again_note {
+    char *key;
+    char value[NET_TEXT];
+    int64_t expires; /* monotonic ms */
+};
+
+struct memory_again {
+    struct memory *memory; /* NULL: stopped, the answer under way frees it */
+    int64_t since;
+    size_t count, room, next;
+    struct again_note *note;
+    bool sent;
+};
+
+static void again_free(struct memory_again *again)
+{
+    for (size_t i = 0; i < again->count; i++)
+        free(again->note[i].key);
+    free(again->note);
+    free(again);
+}
+
+void memory_again_stop(struct memory *memory)
+{
+    struct memory_again *again = memory->again;
+
+    memory->again = NULL;
+    if (!again)
+        return;
+    again->memory = NULL;
+    if (!again->sent)
+        again_free(again);
+}
+
+/* Proofs are of the moment, and counts are this process's own. */
+static bool is_lasting(const struct memory *memory, const char *key)
+{
+    size_t length = strlen(memory->prefix);
+
+    if (strncmp(key, memory->prefix, length) != 0 || key[length] != ':')
+        return false;
+    key += length + 1;
+    return strncmp(key, "seen:", 5) == 0 || strncmp(key, "defer:", 6) == 0 ||
+           strncmp(key, "ok:", 3) == 0 || strncmp(key, "dry:", 4) == 0;
+}
+
+static bool make_room(struct memory_again *again)
+{
+    size_t room = again->room ? 2 * again->room : 256;
+    struct again_note *note;
+
+    if (again->count < again->room)
+        return true;
+    note = reallocarray(again->note, room, sizeof *note);
+    if (!note)
+        return false;
+    again->note = note;
+    again->room = room;
+    return true;
+}
+
+static void collect(void *arg, const char *key, void *value, int64_t expires)
+{
+    struct memory_again *again = arg;
+    const struct memory_note *from = value;
+    struct again_note *note;
+
+    if (from->mono < again->since || !is_lasting(again->memory, key) || !make_room(again))
+        return;
+    note = &again->note[again->count];
+    note->key = strdup(key);
+    if (!note->key)
+        return;
+    if (from->text[0])
+        snprintf(note->value, sizeof note->value, "%s", from->text);
+    else
+        snprintf(note->value, sizeof note->value, "%" PRId64, from->at);
+    note->expires = expires;
+    again->count++;
+}
+
+static void send_next(struct memory_again *again);
+
+static void on_sent(void *arg, enum store_status status, const struct store_reply *const *reply,
+                    size_t count)
+{
+    struct memory_again *again = arg;
+
+    (void)reply;
+    (void)count;
+    again->sent = false;
+    if (!again->memory) {
+        again_free(again);
+        return;
+    }
+    /* Whatever went wrong shows elsewhere too, and begins this anew. */
+    if (status == STORE_OK && again->next < again->count)
+        send_next(again);
+    else
+        memory_again_stop(again->memory);
+}
+
+static void send_next(struct memory_again *again)
+{
+    struct store_batch *batch = store_batch_new(false);
+    int64_t now = clock_mono();
+    char ttl[24];
+
+    for (int i = 0; batch && i < AT_ONCE && again->next < again->count; i++, again->next++) {
+        const struct again_note *note = &again->note[again->next];
+        if (note->expires - now < 1000)
+            continue;
+        snprintf(ttl, sizeof ttl, "%" PRId64, (note->expires - now) / 1000);
+        store_batch_add(batch, "SET", note->key, note->value, "NX", "EX", ttl, NULL);
+    }
+    if (batch && store_batch_count(batch) == 0)
+        store_batch_add(batch, "GET", again->note[0].key, NULL); /* all of these had run out */
+    again->sent = batch && store_send(again->memory->store, batch, on_sent, again);
+    if (!again->sent)
+        memory_again_stop(again->memory);
+}
+
+void memory_again_start(struct memory *memory, int64_t since)
+{
+    struct memory_again *again = calloc(1, sizeof *again);
+
+    memory_again_stop(memory);
+    if (!again)
+        return;
+    again->memory = memory;
+    again->since = since;
+    memory->again = again;
+    local_each(memory->local, clock_mono(), collect, again);
+    if (again->count > 0)
+        send_next(again);
+    else
+        memory_again_stop(memory);
+}
