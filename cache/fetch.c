@@ -158,23 +158,30 @@ static const struct facts *answer_now(const struct known *known, enum fetch_trus
     return NULL;
 }
 
-const struct facts *fetch_peek(struct fetch *fetch, enum facts_kind kind, const char *name,
-                               enum fetch_trust trust)
+static const struct facts *peek(struct fetch *fetch, enum facts_kind kind, const char *name,
+                                enum fetch_trust trust)
 {
     char key[KEY_SIZE];
     const struct known *known = find(fetch, key_of(kind, name, key));
     const struct facts *facts = known ? answer_now(known, trust, clock_mono()) : NULL;
 
-    if (!facts)
-        return NULL;
-    tell(fetch, kind, WHAT_HIT);
-    return facts_ref(facts);
+    return facts ? facts_ref(facts) : NULL;
+}
+
+const struct facts *fetch_peek(struct fetch *fetch, enum facts_kind kind, const char *name,
+                               enum fetch_trust trust)
+{
+    const struct facts *facts = peek(fetch, kind, name, trust);
+
+    if (facts)
+        tell(fetch, kind, WHAT_HIT);
+    return facts;
 }
 
 const struct facts *fetch_peek_stale(struct fetch *fetch, enum facts_kind kind, const char *name,
                                      enum fetch_trust trust)
 {
-    const struct facts *facts = fetch_peek(fetch, kind, name, trust);
+    const struct facts *facts = peek(fetch, kind, name, trust);
     char key[KEY_SIZE];
     const struct known *known;
 

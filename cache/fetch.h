@@ -50,7 +50,8 @@ void fetch_set_options(struct fetch *fetch, const struct fetch_options *options)
 /* Fresh facts from the table with a new reference, or NULL. name is canonical. */
 const struct facts *fetch_peek(struct fetch *fetch, enum facts_kind kind, const char *name,
                                enum fetch_trust trust);
-/* The same, expired ones included (within stale): for those who must not wait at all. */
+/* The same, expired ones included (within stale): for those who must not wait at all, and for
+ * upkeep. Not counted as a hit. */
 const struct facts *fetch_peek_stale(struct fetch *fetch, enum facts_kind kind, const char *name,
                                      enum fetch_trust trust);
 

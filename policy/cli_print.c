@@ -193,11 +193,26 @@ static void print_stats(const struct cli *cli, const json_t *reply)
     cli_table_clear(&table);
 }
 
-/* "yes", or which link of the chain is missing. Only hosts that the guard watches are asked. */
+static bool is_used_by_guard(const json_t *host)
+{
+    const json_t *used = json_object_get(host, "used_by"), *by;
+    size_t i;
+
+    json_array_foreach(used, i, by)
+    {
+        if (strcmp(json_string_value(by), "guard") == 0)
+            return true;
+    }
+    return false;
+}
+
+/* "yes", or which link of the chain is missing; "-" where nobody is judged by it. */
 static const char *observed_text(const json_t *host)
 {
     const char *missing = text_of(host, "missing");
 
+    if (!is_used_by_guard(host))
+        return "-";
     if (json_is_true(json_object_get(host, "observed")))
         return "yes";
     return *missing ? missing : "no";

@@ -12,6 +12,11 @@
 /* Postfix comes back after 300 s by its own clock of whole seconds, so perhaps after 299.x s. */
 #define YIELD_SAFE (INT64_C(299) * 1000)
 
+static bool is_same_net(const struct conf_guard *a, const struct conf_guard *b)
+{
+    return a->evidence_net4 == b->evidence_net4 && a->evidence_net6 == b->evidence_net6;
+}
+
 /* Only where the section sets one of the keys itself: what a domain inherits is complained of once,
  * in the section it comes from. */
 void conf_check_guard(struct conf_reader *reader, const struct conf_section *section,
@@ -25,6 +30,10 @@ void conf_check_guard(struct conf_reader *reader, const struct conf_section *sec
                     conf_scan_line(section, yield ? "yield_after" : "learn"), true,
                     "yield_after is longer than learn (%s)",
                     conf_value_format_duration(guard->learn, text));
+    if (section->parent->scope == CONF_DOMAIN && conf_scan_is_set(section, "evidence_net") &&
+        !is_same_net(guard, &reader->conf->guard))
+        conf_report(reader, section, "evidence_net", conf_scan_line(section, "evidence_net"), false,
+                    "has no effect here: evidence is written before the domain is known");
     if (yield && guard->yield_after > YIELD_SAFE)
         conf_report(reader, section, "yield_after", conf_scan_line(section, "yield_after"), false,
                     "more than 299s: a sender that retries after five minutes is refused twice");

@@ -103,8 +103,8 @@ static bool read_target(struct control_ask *ask, const json_t *request, struct t
     }
     if (!is_known(ask->conversation, out)) {
         control_fail(ask, "refused",
-                     "%s port %u is not a host of any pool or domain here; `mxwarden hosts` lists "
-                     "those that are",
+                     "%s port %u is not a host of any pool or domain here (another port is another "
+                     "host: name it as HOST:PORT); `mxwarden hosts` lists those that are",
                      out->name, out->port);
         return false;
     }

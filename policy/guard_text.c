@@ -73,8 +73,9 @@ static void better_fact(const struct guard_facts *facts, unsigned row, char *out
             more = snprintf(out + length, size - length, " %sobserved",
                             better->observed ? "" : "not ");
         else if (better->good)
-            more = snprintf(out + length, size - length, " good for %" PRId64 " s",
-                            facts->now - better->good_since);
+            more = snprintf(out + length, size - length,
+                            " good for %" PRId64 " s of %" PRId64 " (hold_down)",
+                            facts->now - better->good_since, facts->guard->hold_down / 1000);
         else
             more = snprintf(out + length, size - length, " not good");
         length += more > 0 ? (size_t)more : 0;

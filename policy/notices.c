@@ -37,17 +37,28 @@ const char *notices_counter(enum notice_kind kind)
     return notices[kind].counter;
 }
 
+/* Errors of servers are sentences: their spaces stay, and only what could break the line goes. */
+static void copy_line(const char *text, char *out, size_t size)
+{
+    size_t length = 0;
+
+    for (; *text && length + 1 < size; text++)
+        out[length++] = *text >= 0x20 && *text < 0x7f ? *text : '?';
+    out[length] = '\0';
+}
+
 void notices_log(enum notice_kind kind, const char *detail)
 {
-    char escaped[256] = "";
+    const char *text = notices[kind].text, *between = detail && *detail ? ": " : "";
+    char line[256];
 
     if (!log_has(notices[kind].level))
         return;
-    log_escape(detail ? detail : "", escaped, sizeof escaped);
+    copy_line(detail ? detail : "", line, sizeof line);
     switch (notices[kind].level) {
-    case CONF_LOG_ERROR: log_error("%s %s", notices[kind].text, escaped); break;
-    case CONF_LOG_WARNING: log_warning("%s %s", notices[kind].text, escaped); break;
-    case CONF_LOG_INFO: log_info("%s %s", notices[kind].text, escaped); break;
-    case CONF_LOG_DEBUG: log_debug("%s %s", notices[kind].text, escaped); break;
+    case CONF_LOG_ERROR: log_error("%s%s%s", text, between, line); break;
+    case CONF_LOG_WARNING: log_warning("%s%s%s", text, between, line); break;
+    case CONF_LOG_INFO: log_info("%s%s%s", text, between, line); break;
+    case CONF_LOG_DEBUG: log_debug("%s%s%s", text, between, line); break;
     }
 }

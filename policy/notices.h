@@ -7,7 +7,7 @@
 #include "cache/notice.h"
 
 const char *notices_counter(enum notice_kind kind); /* the counter's name (policy/stats.h) */
-/* Logs what an administrator must know at its level, the rest at debug; detail is escaped. */
+/* Logs what an administrator must know at its level, the rest at debug; detail is made one line. */
 void notices_log(enum notice_kind kind, const char *detail);
 
 #endif

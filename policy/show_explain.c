@@ -32,7 +32,9 @@ static const char *hint_of(enum guard_reason reason)
     case GUARD_DNS_FAIL: return "mxwarden mx DOMAIN shows what the DNS said";
     case GUARD_OFF_MX:
         return "if this address stands for another one (NAT, a balancer), say so in `listeners`";
-    case GUARD_BETTER_DOWN: return "mxwarden hosts shows the last probes";
+    case GUARD_BETTER_DOWN:
+        return "a better host must have been good for guard.hold_down; mxwarden hosts shows the "
+               "probes";
     case GUARD_UNOBSERVED: return "mxwarden hosts says which link of the chain is missing";
     case GUARD_YOUNG: return "the memory is younger than guard.grace";
     case GUARD_MEMORY: return "mxwarden stats shows the state of Redis";

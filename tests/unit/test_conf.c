@@ -342,6 +342,9 @@ static const struct {
      "1: cache.secret_file: FOLDER/password: shorter than 16 bytes\n"},
     {"a password for nobody", "cache { password_file = \"FOLDER/password\" }",
      "warning: 1: cache.password_file: is of no use without redis\n"},
+    {"evidence_net in a domain", "domain a.example { guard { evidence_net = \"16,48\" } }",
+     "warning: 1: domain a.example: guard.evidence_net: has no effect here: evidence is written "
+     "before the domain is known\n"},
     {"no such group", "listen { group = no-such-group-here }",
      "warning: 1: listen.group: there is no group \"no-such-group-here\" on this host\n"},
 };
