@@ -14,10 +14,16 @@
  */
 #include "milter/front.h"
 
+#include <errno.h>
 #include <libmilter/mfapi.h>
 #include <libmilter/mfdef.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
 
-enum { FRONT_BACKLOG = 1024 };
+enum { FRONT_BACKLOG = 1024, FRONT_WAKE_NS = 20 * 1000 * 1000, NS_PER_S = 1000 * 1000 * 1000 };
 
 /* libmilter's callbacks carry nothing of ours before the first smfi_setpriv. Written once, before
  * any thread exists. */
@@ -209,7 +215,74 @@ bool front_open(const char *name, bool is_local, const struct session_policy *po
            smfi_setbacklog(FRONT_BACKLOG) == MI_SUCCESS && smfi_opensocket(true) == MI_SUCCESS;
 }
 
-bool front_run(void)
+struct run {
+    pthread_t waiter;
+    bool is_good;
+};
+
+static void *serve(void *arg)
 {
-    return smfi_main() == MI_SUCCESS;
+    struct run *run = arg;
+
+    run->is_good = smfi_main() == MI_SUCCESS;
+    /* Where libmilter gave up by itself nobody else ends the wait. */
+    pthread_kill(run->waiter, SIGTERM);
+    return NULL;
+}
+
+static void *stop(void *arg)
+{
+    (void)smfi_stop();
+    return arg;
+}
+
+static void come(const struct sockaddr *own, socklen_t own_length)
+{
+    int fd = socket(own->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+    if (fd < 0)
+        return;
+    (void)connect(fd, own, own_length);
+    close(fd);
+}
+
+/* libmilter looks whether it is to stop when somebody comes, or every five seconds; until then
+ * smfi_stop waits, and so do the mail server's new sessions, before their banner. So somebody
+ * comes. */
+static void end(pthread_t server, const struct sockaddr *own, socklen_t own_length)
+{
+    struct timespec until;
+    pthread_t stopper;
+
+    if (pthread_create(&stopper, NULL, stop, NULL) == 0)
+        pthread_detach(stopper);
+    else
+        stop(NULL);
+    do {
+        come(own, own_length);
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += FRONT_WAKE_NS;
+        until.tv_sec += until.tv_nsec / NS_PER_S;
+        until.tv_nsec %= NS_PER_S;
+    } while (pthread_timedjoin_np(server, NULL, &until) == ETIMEDOUT);
+}
+
+/* libmilter waits for the signals, too, but one for the process goes to its first thread where that
+ * waits for it (signal(7) leaves it open, Linux does it so); otherwise the end takes longer. */
+bool front_run(const struct sockaddr *own, socklen_t own_length)
+{
+    struct run run = {.waiter = pthread_self()};
+    pthread_t server;
+    sigset_t ends;
+    int number;
+
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGHUP);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    if (pthread_create(&server, NULL, serve, &run) != 0)
+        return false;
+    sigwait(&ends, &number);
+    end(server, own, own_length);
+    return run.is_good;
 }

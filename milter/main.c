@@ -91,20 +91,18 @@ static struct conf *configuration_read(const struct options *options)
     return conf;
 }
 
-static bool target_set(const struct conf_socket *socket, struct asker_config *config)
+/* 0 where it does not fit. */
+static socklen_t address_of(const struct conf_socket *socket, struct sockaddr_storage *out)
 {
-    struct sockaddr_un *local = (struct sockaddr_un *)&config->to;
+    struct sockaddr_un *local = (struct sockaddr_un *)out;
 
-    if (!socket->path) {
-        config->to_length = net_addr_sockaddr(&socket->addr, socket->port, &config->to);
-        return config->to_length > 0;
-    }
+    if (!socket->path)
+        return (socklen_t)net_addr_sockaddr(&socket->addr, socket->port, out);
     if (strlen(socket->path) >= sizeof local->sun_path)
-        return false;
+        return 0;
     local->sun_family = AF_UNIX;
     memcpy(local->sun_path, socket->path, strlen(socket->path) + 1);
-    config->to_length = sizeof *local;
-    return true;
+    return sizeof *local;
 }
 
 static void notice(enum asker_notice notice)
@@ -160,7 +158,7 @@ static void limits_set(void)
     pthread_attr_destroy(&attributes);
 }
 
-/* libmilter waits for these in a thread of its own, later: one that comes before is kept for it. */
+/* They are waited for in front_run: one that comes before is kept for it. */
 static void signals_hold(void)
 {
     sigset_t held;
@@ -221,6 +219,8 @@ int main(int argc, char **argv)
     };
     struct options options;
     struct asker_config config;
+    struct sockaddr_storage own = {0};
+    socklen_t own_length;
     struct stat made = {0};
 
     int code = options_parse(argc, argv, &options);
@@ -240,7 +240,8 @@ int main(int argc, char **argv)
     asker_defaults(&config);
     config.notice = notice;
     const struct conf_socket *target = &conf->listen.policy.item[0];
-    if (!target_set(target, &config)) {
+    config.to_length = address_of(target, &config.to);
+    if (config.to_length == 0) {
         log_error("%s: not an address that can be asked", target->text);
         return EXIT_FAILURE;
     }
@@ -248,7 +249,8 @@ int main(int argc, char **argv)
     if (!service.asker || !listen_open(conf, &policy, &made))
         return EXIT_FAILURE;
     log_info("listening on %s, asking %s", conf->listen.milter.text, target->text);
-    bool stopped = front_run();
+    own_length = address_of(&conf->listen.milter, &own);
+    bool stopped = front_run((const struct sockaddr *)&own, own_length);
     if (conf->listen.milter.path)
         socket_remove(conf->listen.milter.path, &made);
     if (!stopped) {
