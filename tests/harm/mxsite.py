@@ -1,0 +1,192 @@
+"""The site that the senders send to: two or three MX hosts with real Postfix, mxwardend and
+mxwarden-milter in mode defer, Redis, names, and a store that the mail ends in.
+
+    mx1 192.0.2.10 2001:db8::10   mx2 .20 ::20   mx3 .30 ::30   dns .53   redis .60   store .70
+    site.example.com: every host in both families. six.example.com: the backups over IPv6 only.
+
+Time is shortened to a thirtieth: what is five minutes in life is ten seconds here, for the senders'
+retries and for the guard alike.
+"""
+import socket
+import threading
+import time
+
+import space
+from dns import Dns
+from mta import Postfix
+from redisd import Redis
+from smtp import Session, Sink
+from waiting import wait_for
+from warden import Warden
+
+INTERVAL = 10  # seconds between a sender's retries; stock Postfix: 300
+YIELD_AFTER = 8  # stock: 240
+GREYLIST = 8  # how long mx1 greylists a recipient
+ADDRESS = {1: ("192.0.2.10", "2001:db8::10"), 2: ("192.0.2.20", "2001:db8::20"),
+           3: ("192.0.2.30", "2001:db8::30")}
+STORE, CANARY = "192.0.2.70", "192.0.2.100"
+DOMAINS = ("site.example.com", "six.example.com")
+CONF = """
+dns { servers = {"192.0.2.53"} timeout = 1s }
+cache { redis = "redis://192.0.2.60:6379" }
+guard {
+    mode = "defer" evidence_net = "28,64" yield_after = 8s hold_down = 10s grace = 30s
+}
+health { interval = 1s timeout = 3s fall = 3 rise = 2 }
+domain "site.example.com" {}
+domain "six.example.com" {}
+"""
+POLICY_PORT = 10023
+
+
+class Mx(Postfix):
+    """One MX host: mail goes to the store, and mx1 asks the greylister."""
+
+    def configure(self, guard=True, routes=False):
+        super().configure(guard, routes)
+        with open(self.folder / "main.cf", "a", encoding="ascii") as out:
+            out.write("enable_long_queue_ids = yes\n")
+            if self.name == "mx1.example.com":
+                out.write("smtpd_recipient_restrictions = "
+                          f"check_policy_service inet:127.0.0.1:{POLICY_PORT}\n")
+
+
+class Greylister:
+    """A policy service that, while it is on, puts off every recipient until a while after its
+    first try."""
+
+    def __init__(self, host):
+        self.on = False
+        self.first = {}
+        with host.inside():
+            server = socket.create_server(("127.0.0.1", POLICY_PORT), backlog=128)
+        threading.Thread(target=self.serve, args=(server,), daemon=True).start()
+
+    def serve(self, server):
+        while True:
+            conversation, _ = server.accept()
+            threading.Thread(target=self.talk, args=(conversation,), daemon=True).start()
+
+    def talk(self, conversation):
+        recipient = ""
+        with conversation, conversation.makefile("r", encoding="latin-1") as lines:
+            for line in lines:
+                name, _, value = line.strip().partition("=")
+                if name == "recipient":
+                    recipient = value
+                elif not name:
+                    conversation.sendall(f"action={self.judge(recipient)}\n\n".encode())
+
+    def judge(self, recipient):
+        if not self.on:
+            return "DUNNO"
+        first = self.first.setdefault(recipient, time.monotonic())
+        return "DUNNO" if time.monotonic() - first >= GREYLIST else "450 4.2.0 Greylisted"
+
+
+class Site:
+    """count: MX hosts. clients: whether all client networks live on the host `net`."""
+
+    def __init__(self, bin_folder, count, clients=False):
+        self.count = count
+        self.blocked = []
+        self.net = space.Host("net", CANARY, "2001:db8::fe")
+        if clients:
+            self.net.own_client_networks()
+        else:
+            self.net.sysctl("net/ipv6/ip_nonlocal_bind", 1)
+            self.net.ip("-6", "route", "add", "local", space.CLIENT_NET6, "dev", "lo")
+        self.dns = Dns(space.Host("dns", "192.0.2.53"))
+        self.redis = Redis(space.Host("redis", "192.0.2.60"))
+        self.sink = Sink(space.Host("store", STORE), STORE)
+        self.mtas, self.wardens = [], []
+        for number in range(1, count + 1):
+            name = f"mx{number}"
+            host = space.Host(name, *ADDRESS[number])
+            # The senders' IPv6 networks are on the same wire.
+            host.ip("-6", "route", "add", "2001:db8:2::/48", "dev", "eth0")
+            self.mtas.append(Mx(host, f"{name}.example.com", ADDRESS[number], (), DOMAINS))
+            self.wardens.append(Warden(host, f"{name}.example.com", bin_folder))
+        self.grey = Greylister(self.mtas[0].host)
+        self.canaries = (f"2001:db8:1:{number:x}::1" for number in range(0x8000, 0xffff))
+
+    def start(self):
+        self.dns.start({"": "", "example.com": self.zone(),
+                        "example.net": f"* MX 10 store\nstore A {STORE}",
+                        "example.org": f"* MX 10 store\nstore A {STORE}"})
+        self.redis.start()
+        for mta in self.mtas:
+            mta.start()
+        for warden in self.wardens:
+            warden.heal(CONF)
+
+    def zone(self):
+        lines = ["ns A 192.0.2.53"]
+        for number in range(1, self.count + 1):
+            v4, v6 = ADDRESS[number]
+            lines += [f"mx{number} A {v4}", f"mx{number} AAAA {v6}", f"six{number} AAAA {v6}",
+                      f"site MX {number}0 mx{number}",
+                      f"six MX {number}0 {'mx1' if number == 1 else f'six{number}'}"]
+        return "\n".join(lines)
+
+    def heal(self):
+        """Everything runs, nothing is blocked, and a stranger at any backup would be refused."""
+        self.grey.on = False
+        self.redis.heal()
+        for mta in self.mtas:
+            if mta.process.poll() is not None:
+                mta.start()
+        self.unblock()
+        for domain, family in (("site", 0), ("site", 1), ("six", 1)):
+            for number in range(2, self.count + 1):
+                self.wait_judging(ADDRESS[number][family], f"canary@{domain}.example.com", family)
+
+    def wait_judging(self, target, recipient, family):
+        """Asked from a network that nobody uses otherwise."""
+        source = next(self.canaries) if family else CANARY
+        sender = f"{time.monotonic_ns()}@canary.example.org"
+
+        def refused():
+            time.sleep(0.2)
+            with Session(self.net, source, target) as session:
+                session.ehlo()
+                session.mail(sender)
+                return session.rcpt(recipient)[0] == 451
+
+        wait_for(f"a refusal at {target}", refused, 90)
+
+    def block(self, networks):
+        """Packets from mx1 to these networks vanish: for them mx1 is silent, for us it is well."""
+        for net in networks:
+            self.route("replace", net)
+        self.blocked += networks
+
+    def unblock(self):
+        for net in self.blocked:
+            self.route("del", net)
+        self.blocked = []
+
+    def route(self, verb, net):
+        family = ["-6"] if ":" in net else []
+        self.mtas[0].host.ip(*family, "route", verb, "blackhole", net)
+
+    def log(self):
+        """The MX hosts' logs: [(host number, time in seconds, line)]."""
+        found = []
+        for number, mta in enumerate(self.mtas, 1):
+            for line in mta.log_text().splitlines():
+                found.append((number, log_time(line), line))
+        return found
+
+    def queue(self):
+        return {one["address"] for mta in self.mtas for entry in mta.queue()
+                for one in entry["recipients"]}
+
+    def reports(self):
+        return [line for warden in self.wardens for line in warden.reports()]
+
+
+def log_time(line):
+    """Unix seconds; the log has no year."""
+    return time.mktime(time.strptime(f"{time.localtime().tm_year} {line[:15]}",
+                                     "%Y %b %d %H:%M:%S"))
