@@ -141,7 +141,7 @@ static void choice_is_fixed(void **state)
 
 struct world {
     struct tier_host host[TIER_MAX_HOSTS];
-    char name[TIER_MAX_HOSTS][32];
+    char name[TIER_MAX_HOSTS][64];
     size_t count;
 };
 
