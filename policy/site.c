@@ -8,6 +8,7 @@
 #include "policy/site.h"
 
 #include "cache/keys.h"
+#include "policy/log.h"
 #include "policy/peers.h"
 
 #include <event2/event.h>
@@ -24,6 +25,7 @@ enum {
     SITE_AHEAD_MS = 20000,   /* own addresses are fetched this long before they expire */
     SITE_DNS_BUDGET = 5000,  /* milliseconds */
     SITE_ASKED_MS = 3600000, /* a listener that nobody asked about for so long is no claim */
+    SITE_FEED_MS = 15000,    /* a feed that was not heard of for so long is none */
 };
 
 struct asked {
@@ -37,7 +39,7 @@ struct site {
     struct fetch *fetch;
     struct store *store;
     struct peers *peers; /* NULL without Redis */
-    struct event *beat, *soon;
+    struct event *beat, *soon, *feed;
     int64_t started, last_beat; /* monotonic milliseconds */
     struct fetch_wait *wait;
     const struct facts *facts; /* the node's addresses; NULL not known */
@@ -286,6 +288,45 @@ static void on_learned(void *arg)
     beat_soon(arg);
 }
 
+/* --- the feed --------------------------------------------------------------------------------- */
+
+/* Told at once: who is turned away here from now on, nobody hears of. */
+static void on_feed_lost(evutil_socket_t fd, short what, void *arg)
+{
+    struct site *site = arg;
+
+    (void)fd, (void)what;
+    site->own.feed = false;
+    log_info("feed lost: nothing was heard of it for %d s", SITE_FEED_MS / 1000);
+    beat_write(site);
+}
+
+void site_note_feed(struct site *site)
+{
+    const struct timeval wait = {.tv_sec = SITE_FEED_MS / 1000};
+
+    evtimer_add(site->feed, &wait);
+    if (site->own.feed)
+        return;
+    site->own.feed = true;
+    log_info("feed begins");
+    beat_soon(site);
+}
+
+const struct net_addr *site_find_listener(const struct site *site, enum net_family family)
+{
+    const struct net_addr *found = NULL;
+
+    for (size_t i = 0; i < site->claim_count; i++) {
+        if (site->claim[i].family != family)
+            continue;
+        if (found)
+            return NULL;
+        found = &site->claim[i];
+    }
+    return found;
+}
+
 /* --- what others tell us ---------------------------------------------------------------------- */
 
 /* The place of addr among those asked about; a new one takes the oldest's where all are taken. */
@@ -375,9 +416,11 @@ struct site *site_new(struct event_base *base, struct conf *conf, const struct c
     own_set(site, conf);
     site->beat = event_new(base, -1, EV_PERSIST, on_beat, site);
     site->soon = evtimer_new(base, on_soon, site);
+    site->feed = evtimer_new(base, on_feed_lost, site);
     if (store)
         site->peers = peers_new(base, conf->cache.prefix, clock, store, on_learned, site);
-    if (!site->beat || !site->soon || (store && !site->peers) || event_add(site->beat, &interval)) {
+    if (!site->beat || !site->soon || !site->feed || (store && !site->peers) ||
+        event_add(site->beat, &interval)) {
         site_free(site);
         return NULL;
     }
@@ -395,6 +438,8 @@ void site_free(struct site *site)
         event_free(site->beat);
     if (site->soon)
         event_free(site->soon);
+    if (site->feed)
+        event_free(site->feed);
     peers_free(site->peers);
     facts_unref(site->facts);
     conf_unref(site->conf);

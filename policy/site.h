@@ -56,6 +56,11 @@ const struct site_node *site_find(const struct site *site, const struct net_addr
  * the heartbeat says so. public is the mapped address. */
 void site_note_asked(struct site *site, const struct net_addr *public, enum question_asker asker);
 
+/* `mxwarden feed` was heard of: it is alive for the next 15 s, and the heartbeats say so. */
+void site_note_feed(struct site *site);
+/* The one listener of that family which this node claims; NULL where there is none, or several. */
+const struct net_addr *site_find_listener(const struct site *site, enum net_family family);
+
 /* node:<name> changed in Redis, or everything did (NULL): from the tracking connection. */
 void site_changed(struct site *site, const char *name);
 /* Writes the heartbeat now (after a reconnect, say). */

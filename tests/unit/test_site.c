@@ -433,6 +433,31 @@ static void alone(void **state)
     site_free(lone);
 }
 
+static void feed(void **state)
+{
+    (void)state;
+    struct net_addr four = addr_of("192.0.2.77"), six = addr_of("2001:db8::77");
+    struct conf bare = conf;
+    struct site *lone;
+    bare.refs = 1;
+    bare.listener_count = bare.own.nets.count = 0;
+    lone = site_new(base, &bare, &wall, NULL, NULL);
+    assert_null(site_find_listener(lone, NET_IPV4));
+    site_note_asked(lone, &four, QUESTION_POLICY);
+    site_note_asked(lone, &six, QUESTION_POLICY);
+    assert_true(net_addr_equal(site_find_listener(lone, NET_IPV4), &four));
+    assert_true(net_addr_equal(site_find_listener(lone, NET_IPV6), &six));
+    assert_false(site_find(lone, &four)->feed);
+    site_note_feed(lone);
+    site_note_feed(lone);
+    assert_true(site_find(lone, &four)->feed);
+    four = addr_of("192.0.2.78");
+    site_note_asked(lone, &four, QUESTION_POLICY);
+    assert_null(site_find_listener(lone, NET_IPV4));
+    settle();
+    site_free(lone);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -447,6 +472,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(dns_later, setup, teardown),
         cmocka_unit_test_setup_teardown(new_conf, setup, teardown),
         cmocka_unit_test_setup_teardown(alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(feed, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("site", tests, NULL, NULL);
