@@ -203,6 +203,7 @@ static const struct command {
     {"drain", control_drain, true},   {"ready", control_ready, true},
     {"weight", control_weight, true}, {"purge", control_purge, true},
     {"pause", control_pause, true},   {"resume", control_resume, true},
+    {"feed", control_feed, true},
 };
 
 static const struct command *find_command(const char *name)

@@ -26,16 +26,23 @@
  *            -> message
  *   pause    domain? time?   | resume domain?     the guard off, for a time ("90s", "2h")
  *            -> message
+ *   feed     visits[{client listener? port?}]     of a log; none at all is a sign of life, too
+ *            -> visits
  *
- * Reading is for whoever may open the socket; the last two lines need uid 0 or the
- * daemon's own (SO_PEERCRED).
+ * A feed is a request every few seconds: it counts as alive for 15 s after each (site.h). A visit
+ * is at a local address and port, as the log has them; without a port at 25, without a listener at
+ * the only one of this node. Where there is no only one: refused, and all the others noted.
+ *
+ * Reading is for whoever may open the socket; drain and all below it need uid 0 or the daemon's own
+ * (SO_PEERCRED).
  */
 #ifndef POLICY_CONTROL_H
 #define POLICY_CONTROL_H
 
 enum {
-    CONTROL_MAX_REQUEST = 8 * 1024,
+    CONTROL_MAX_REQUEST = 32 * 1024, /* all visits of a feed, with the longest addresses */
     CONTROL_MAX_REPLY = 8 * 1024 * 1024,
+    CONTROL_MAX_VISITS = 200,
 };
 
 #endif

@@ -1,6 +1,5 @@
 /*
- * One request on the control socket while it is being answered. Private to control.c and
- * control_change.c.
+ * One request on the control socket while it is being answered. Private to control*.c.
  */
 #ifndef POLICY_CONTROL_ASK_H
 #define POLICY_CONTROL_ASK_H
@@ -34,5 +33,6 @@ void control_weight(struct control_ask *ask, const struct json_t *request);
 void control_purge(struct control_ask *ask, const struct json_t *request);
 void control_pause(struct control_ask *ask, const struct json_t *request);
 void control_resume(struct control_ask *ask, const struct json_t *request);
+void control_feed(struct control_ask *ask, const struct json_t *request);
 
 #endif

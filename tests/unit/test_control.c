@@ -11,6 +11,7 @@
 #include "policy/override.h"
 #include "policy/pause.h"
 #include "policy/show.h"
+#include "policy/site.h"
 #include "policy/stats.h"
 #include "policy/watch.h"
 
@@ -41,6 +42,8 @@ static struct {
     struct event_base *base;
     unsigned cancelled, purged;
     char paused[NAME_SIZE + 32];
+    char visits[256]; /* as many as fit */
+    unsigned signs;
     bool full, hold, redis_lost, put_later;
     struct engine_question *held;
     struct override_value value;
@@ -276,6 +279,13 @@ const char *override_state_name(enum override_state state)
     return names[state];
 }
 
+void stats_add(struct stats *stats, const char *name, uint64_t count)
+{
+    (void)stats;
+    (void)count;
+    assert_string_equal(name, "feed_visits");
+}
+
 void stats_each(const struct stats *stats, stats_visit *visit, void *arg)
 {
     (void)stats;
@@ -329,6 +339,31 @@ bool pause_put(struct pause *pause, const char *name, int64_t seconds)
     (void)pause;
     snprintf(fake.paused, sizeof fake.paused, "%s %lld", name, (long long)seconds);
     return !fake.redis_lost;
+}
+
+void site_note_feed(struct site *site)
+{
+    (void)site;
+    fake.signs++;
+}
+
+const struct net_addr *site_find_listener(const struct site *site, enum net_family family)
+{
+    static const struct net_addr only = {NET_IPV4, {192, 0, 2, 20}};
+
+    (void)site;
+    return family == NET_IPV4 ? &only : NULL;
+}
+
+void engine_note_visit(struct engine *engine, const struct net_addr *client,
+                       const struct net_addr *listener, uint16_t port)
+{
+    char from[NET_TEXT], to[NET_TEXT];
+    size_t length = strlen(fake.visits);
+
+    (void)engine;
+    snprintf(fake.visits + length, sizeof fake.visits - length, "%s>%s:%u ",
+             net_addr_format(client, from), net_addr_format(listener, to), port);
 }
 
 static struct clock fake_clock;
@@ -674,6 +709,65 @@ static void pauses(void **state)
     fake.redis_lost = false;
 }
 
+static void feeds(void **state)
+{
+#define FEED(visits) "{\"command\":\"feed\",\"visits\":" visits "}\n"
+    static const struct {
+        const char *request, *status, *visits;
+        unsigned signs;
+    } cases[] = {
+        {FEED("[]"), "ok", "", 1},
+        {FEED("[{\"client\":\"198.51.100.7\",\"listener\":\"192.0.2.10\",\"port\":2525}]"), "ok",
+         "[198.51.100.7]>[192.0.2.10]:2525 ", 1},
+        {FEED("[{\"client\":\"198.51.100.7\",\"listener\":\"192.0.2.10\"},"
+              "{\"client\":\"198.51.100.8\"}]"),
+         "ok", "[198.51.100.7]>[192.0.2.10]:25 [198.51.100.8]>[192.0.2.20]:25 ", 1},
+        {FEED("[{\"client\":\"2001:db8:1::7\"},{\"client\":\"198.51.100.8\"}]"), "refused",
+         "[198.51.100.8]>[192.0.2.20]:25 ", 1},
+        {FEED("[{\"client\":\"198.51.100.8\"},{\"client\":\"here\"}]"), "usage", "", 0},
+        {FEED("[{\"client\":\"198.51.100.8\",\"listener\":\"here\"}]"), "usage", "", 0},
+        {FEED("[{\"client\":\"198.51.100.8\",\"listener\":5}]"), "usage", "", 0},
+        {FEED("[{\"client\":\"198.51.100.8\",\"port\":0}]"), "usage", "", 0},
+        {FEED("[{\"client\":\"198.51.100.8\",\"port\":65536}]"), "usage", "", 0},
+        {FEED("[{\"client\":\"198.51.100.8\",\"port\":\"25\"}]"), "usage", "", 0},
+        {FEED("[5]"), "usage", "", 0},
+        {FEED("{}"), "usage", "", 0},
+        {"{\"command\":\"feed\"}\n", "usage", "", 0},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char status[32];
+        const char *got;
+
+        fake.visits[0] = '\0';
+        fake.signs = 0;
+        got = ask_control(*state, cases[i].request, 4096);
+        snprintf(status, sizeof status, "\"status\":\"%s\"", cases[i].status);
+        if (!strstr(got, status) || strcmp(fake.visits, cases[i].visits) != 0 ||
+            fake.signs != cases[i].signs)
+            fail_msg("%s: %s, noted '%s'", cases[i].request, got, fake.visits);
+    }
+}
+
+/* As many as may be, of the longest addresses; and one more. */
+static void feed_is_bounded(void **state)
+{
+    static const char one[] = "{\"client\":\"[2001:db8:1111:1111:1111:1111:1111:1111]\","
+                              "\"listener\":\"[2001:db8:2222:2222:2222:2222:2222:2222]\","
+                              "\"port\":25}";
+
+    for (int more = 0; more < 2; more++) {
+        static char request[CONTROL_MAX_REQUEST];
+        size_t length = (size_t)sprintf(request, "{\"command\":\"feed\",\"visits\":[");
+
+        for (int i = 0; i < CONTROL_MAX_VISITS + more; i++)
+            length += (size_t)sprintf(request + length, "%s%s", i ? "," : "", one);
+        strcpy(request + length, "]}\n");
+        assert_non_null(
+            strstr(ask_control(*state, request, 4096), more ? "at most 200" : "\"visits\":200"));
+    }
+}
+
 static void purge(void **state)
 {
     const char *got =
@@ -906,6 +1000,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(request_table, setup, teardown),
         cmocka_unit_test_setup_teardown(change_table, setup, teardown),
         cmocka_unit_test_setup_teardown(pauses, setup, teardown),
+        cmocka_unit_test_setup_teardown(feeds, setup, teardown),
+        cmocka_unit_test_setup_teardown(feed_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(purge, setup, teardown),
         cmocka_unit_test_setup_teardown(strangers_may_look, setup, teardown),
         cmocka_unit_test_setup_teardown(engine_is_full, setup, teardown),
