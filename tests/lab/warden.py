@@ -18,7 +18,7 @@ SANITISERS = {
 }
 # Quiet, so that every line that begins with ==PID== is a finding, as it is with the sanitisers.
 VALGRIND = ["valgrind", "-q", "--leak-check=full", "--errors-for-leak-kinds=definite,indirect",
-            "--error-exitcode=99"]
+            "--show-leak-kinds=definite,indirect", "--error-exitcode=99"]
 REPORT = re.compile(r"^==\d+==|runtime error:|Assertion `|WARNING: ThreadSanitizer")
 
 
