@@ -15,7 +15,6 @@ static const struct conf_later {
     const char *key;
     const char *value; /* a glob over the values concerned */
 } conf_laters[] = {
-    {CONF_TOP, "needs_feed", "*"},
     {CONF_LISTEN, "http", "*"},
     {CONF_CACHE, "redis", "sentinel:*"},
     {CONF_CACHE, "secret_file", "*"},

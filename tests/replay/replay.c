@@ -5,5 +5,5 @@
 
 int main(void)
 {
-    return replay_guard() + replay_faults() + replay_route();
+    return replay_guard() + replay_faults() + replay_route() + replay_feed();
 }

@@ -409,7 +409,6 @@ static void test_nul(void **state)
 static const struct {
     const char *text, *wanted, *dump;
 } laters[] = {
-    {"needs_feed = yes", "needs_feed: \"yes\" has no effect yet, \"false\" counts", "needs_feed=0"},
     {"listen { http = \"127.0.0.1:9476\" }", "listen.http: \"127.0.0.1:9476\" has no effect yet",
      "listen.http=none"},
     {"cache { redis = \"sentinel://192.0.2.1:26379,b.example/main\" }",
