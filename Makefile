@@ -4,7 +4,7 @@
 #   make run        installs what is missing, builds, starts both daemons in the foreground
 #   make check      installs what the tests need, builds, runs every test
 #   make install    DESTDIR= PREFIX= as usual
-#   make lint bench demo mutants
+#   make lint tsan bench demo mutants tsan
 #
 # CC, CFLAGS, LDFLAGS, DESTDIR, PREFIX are the caller's. SAN=1 builds with ASan and UBSan, TSAN=1
 # with the thread sanitiser, each into a build folder of its own.
@@ -139,6 +139,10 @@ demo:
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@scripts/demo $(B)
 
+tsan:
+	@scripts/packages build check
+	@tests/milter/tsan
+
 mutants:
 	@scripts/packages build check
 	@scripts/mutants $(B)
@@ -156,7 +160,7 @@ install: all
 clean:
 	rm -rf build build-san build-tsan build-clang
 
-.PHONY: all run check tests lint bench demo mutants install clean
+.PHONY: all run check tests lint bench demo mutants tsan install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(DEPS)
