@@ -245,6 +245,36 @@ static void print_hosts(const struct cli *cli, const json_t *reply)
     cli_table_clear(&table);
 }
 
+static void print_seen(const struct cli *cli, const json_t *reply)
+{
+    struct cli_table table;
+    json_t *item;
+    char age[TEXT_SIZE];
+    size_t i;
+
+    if (!json_is_true(json_object_get(reply, "complete")))
+        put_line(cli, "redis", "did not answer: this node's own knowledge only");
+    if (json_array_size(json_object_get(reply, "visits")) +
+            json_array_size(json_object_get(reply, "learned")) ==
+        0) {
+        fputs("nothing is known of this client\n", cli->out);
+        return;
+    }
+    cli_table_init(&table, "WHAT|WHERE|AS|AGO|STAGE");
+    for (i = 0; (item = json_array_get(json_object_get(reply, "visits"), i)); i++)
+        cli_table_add(&table,
+                      (const char *[CELLS]){"visit", text_of(item, "listener"), text_of(item, "as"),
+                                            age_text(item, "at", age), text_of(item, "stage")});
+    for (i = 0; (item = json_array_get(json_object_get(reply, "learned"), i)); i++)
+        cli_table_add(&table, (const char *[CELLS]){json_is_true(json_object_get(item, "dry"))
+                                                        ? "learned, dry"
+                                                        : "learned",
+                                                    text_of(item, "domain"), text_of(item, "as"),
+                                                    age_text(item, "at", age), ""});
+    cli_table_print(&table, cli);
+    cli_table_clear(&table);
+}
+
 static void print_ping(const struct cli *cli, const json_t *reply)
 {
     char text[TEXT_SIZE];
@@ -270,6 +300,7 @@ void cli_print(const struct cli *cli, const char *command, const json_t *reply)
     } prints[] = {
         {"explain", print_explain}, {"route", print_route}, {"mx", print_mx},
         {"stats", print_stats},     {"hosts", print_hosts}, {"ping", print_ping},
+        {"seen", print_seen},
     };
 
     for (size_t i = 0; i < sizeof prints / sizeof prints[0]; i++)

@@ -202,8 +202,9 @@ static const struct command {
     {"stats", control_stats, false},  {"hosts", control_hosts, false},
     {"drain", control_drain, true},   {"ready", control_ready, true},
     {"weight", control_weight, true}, {"purge", control_purge, true},
-    {"pause", control_pause, true},   {"resume", control_resume, true},
-    {"feed", control_feed, true},
+    {"seen", control_seen, false},    {"forget", control_forget, true},
+    {"allow", control_allow, true},   {"pause", control_pause, true},
+    {"resume", control_resume, true}, {"feed", control_feed, true},
 };
 
 static const struct command *find_command(const char *name)

@@ -22,7 +22,10 @@
  *   stats    -> node since counters{} redis{state}
  *   hosts    -> hosts[{host port address state streak since at ms usable observed missing detail
  *               override weight used_by[]}]
+ *   seen     client -> client complete visits[{listener as at stage}] learned[{domain as at dry}]
  *   drain    host   | ready host | weight host weight | purge domain
+ *            -> message
+ *   forget   client   | allow client time?
  *            -> message
  *   pause    domain? time?   | resume domain?     the guard off, for a time ("90s", "2h")
  *            -> message

@@ -15,7 +15,7 @@ struct control_ask {
     struct conversation *conversation;
     struct engine_question *question; /* under way, else NULL */
     char domain[NAME_SIZE];           /* of mx */
-    char done[NAME_SIZE + 200];       /* what a change says when it holds */
+    char done[2 * NAME_SIZE + 200];   /* what a change says when it holds */
 };
 
 /* Ends the request: replies with result (taken over; NULL: out of memory), frees ask. */
@@ -31,6 +31,9 @@ void control_drain(struct control_ask *ask, const struct json_t *request);
 void control_ready(struct control_ask *ask, const struct json_t *request);
 void control_weight(struct control_ask *ask, const struct json_t *request);
 void control_purge(struct control_ask *ask, const struct json_t *request);
+void control_seen(struct control_ask *ask, const struct json_t *request); /* only looks */
+void control_forget(struct control_ask *ask, const struct json_t *request);
+void control_allow(struct control_ask *ask, const struct json_t *request);
 void control_pause(struct control_ask *ask, const struct json_t *request);
 void control_resume(struct control_ask *ask, const struct json_t *request);
 void control_feed(struct control_ask *ask, const struct json_t *request);

@@ -11,6 +11,7 @@ struct attrs;
 struct conf;
 struct engine;
 struct fetch;
+struct memory;
 struct override;
 struct pause;
 struct site;
@@ -23,6 +24,7 @@ struct conversation {
     struct conf *conf;
     struct engine *engine;
     struct fetch *fetch;
+    struct memory *memory;
     struct override *override;
     struct pause *pause;
     struct site *site;

@@ -336,6 +336,7 @@ static bool build_engine(struct daemon *daemon)
     daemon->conversation = (struct conversation){.conf = daemon->conf,
                                                  .engine = daemon->engine,
                                                  .fetch = daemon->fetch,
+                                                 .memory = daemon->memory,
                                                  .override = daemon->override,
                                                  .pause = daemon->pause,
                                                  .site = daemon->site,

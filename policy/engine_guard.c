@@ -225,7 +225,7 @@ static void got_known(void *arg, const struct memory_known *known)
                                             &q->facts.memory_since) == MEMORY_GOOD;
     q->facts.seen = known->seen_at > 0;
     q->facts.learned = known->learned_at > 0;
-    q->learned_at = known->learned_at;
+    q->learned_at = known->learned_any ? q->facts.now : known->learned_at;
     memcpy(q->learned_as, known->learned_as, sizeof q->learned_as);
     step_judge(q);
 }

@@ -12,6 +12,7 @@
 #define POLICY_MEMORY_H
 
 #include "cache/clock.h"
+#include "cache/keys.h"
 #include "cache/net.h"
 #include "cache/store.h"
 #include "policy/identity.h"
@@ -48,13 +49,16 @@ enum memory_state memory_get_state(const struct memory *memory, int64_t grace, i
 void memory_put_visit(struct memory *memory, const struct net_addr *listener,
                       const struct identity_set *who, const char *stage, int64_t ttl);
 
+/* Whom an administrator allows is learned for this. */
+#define MEMORY_ANY_DOMAIN "*"
+
 /* What is known of a client: the latest visit at any of the listeners, and whether it was learned
  * for domain. */
 struct memory_look {
     const struct net_addr *listener; /* of the better hosts */
     size_t listener_count;
     const struct identity_set *who;
-    const char *domain;
+    const char *domain; /* learned for it, or for MEMORY_ANY_DOMAIN */
     bool dry;
     bool rcpt_only;  /* a visit counts only if it came as far as RCPT */
     int64_t max_age; /* seconds; an older visit does not count */
@@ -63,6 +67,7 @@ struct memory_known {
     bool complete;      /* false: Redis did not answer; only the process's own was asked */
     int64_t seen_at;    /* Unix seconds, 0: not seen */
     int64_t learned_at; /* 0: not learned */
+    bool learned_any;   /* as MEMORY_ANY_DOMAIN: by an administrator, who said for how long */
     char seen_as[IDENTITY_SIZE], learned_as[IDENTITY_SIZE];
     struct net_addr seen_where;
 };
@@ -84,6 +89,15 @@ struct memory_wait *memory_refuse(struct memory *memory, const struct identity_s
 struct memory_wait *memory_recall(struct memory *memory, const struct identity_set *digests,
                                   bool dry, memory_refused_done *done, void *arg);
 void memory_cancel(struct memory_wait *wait);
+
+/* The values of keys as they stand, in Redis or else here, "" where there is none; complete as
+ * above. For people: nothing is concluded. value lives as long as the call. */
+enum { MEMORY_VALUE_SIZE = NET_TEXT, MEMORY_MAX_VALUES = 3600 };
+typedef void memory_values_done(void *arg, bool complete, const char (*value)[MEMORY_VALUE_SIZE]);
+struct memory_wait *memory_values(struct memory *memory, const char (*key)[KEYS_SIZE], size_t count,
+                                  memory_values_done *done, void *arg);
+/* Takes keys away, here and in Redis. */
+void memory_drop(struct memory *memory, const char (*key)[KEYS_SIZE], size_t count);
 
 /* Remembers a client as honest for domain, ttl seconds. */
 void memory_put_learned(struct memory *memory, const char *domain, const struct identity_set *who,

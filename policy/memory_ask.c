@@ -13,10 +13,11 @@
 enum {
     MAX_KEYS = 240, /* of one look; MGETs of WORDS each */
     WORDS = 60,
-    SKEW = 30, /* seconds that another node's clock may be ahead */
+    OK_DOMAINS = 2, /* ok keys of one identity: the domain's, and any domain's */
+    SKEW = 30,      /* seconds that another node's clock may be ahead */
 };
 
-enum wait_kind { WAIT_KNOWN, WAIT_REFUSED, WAIT_PROOF };
+enum wait_kind { WAIT_KNOWN, WAIT_REFUSED, WAIT_PROOF, WAIT_VALUES };
 
 struct memory_wait {
     struct memory *memory;
@@ -27,6 +28,10 @@ struct memory_wait {
     memory_known_done *known_done;
     memory_refused_done *refused_done;
     memory_proof_done *proof_done;
+    memory_values_done *values_done;
+    char (*value)[MEMORY_VALUE_SIZE];
+    size_t value_count;
+    bool values_complete;
     struct memory_known known;
     struct memory_refused refused;
     struct net_addr proof;
@@ -45,6 +50,7 @@ static void wait_free(struct memory_wait *wait)
     if (wait->later)
         event_free(wait->later);
     free(wait->listener);
+    free(wait->value);
     free(wait);
 }
 
@@ -55,6 +61,10 @@ static void wait_finish(struct memory_wait *wait)
         case WAIT_KNOWN: wait->known_done(wait->arg, &wait->known); break;
         case WAIT_REFUSED: wait->refused_done(wait->arg, &wait->refused); break;
         case WAIT_PROOF: wait->proof_done(wait->arg, wait->proof_known, &wait->proof); break;
+        case WAIT_VALUES:
+            wait->values_done(wait->arg, wait->values_complete,
+                              (const char(*)[MEMORY_VALUE_SIZE])wait->value);
+            break;
         }
     }
     wait_free(wait);
@@ -124,7 +134,8 @@ static void note_learned(struct memory_wait *wait, size_t index, int64_t at)
     if (at <= known->learned_at)
         return;
     known->learned_at = at;
-    snprintf(known->learned_as, sizeof known->learned_as, "%s", wait->who.text[index]);
+    known->learned_any = index % OK_DOMAINS == 1;
+    snprintf(known->learned_as, sizeof known->learned_as, "%s", wait->who.text[index / OK_DOMAINS]);
 }
 
 /* Whether a visit "time,stage" is one that this look asks for. */
@@ -181,13 +192,16 @@ static size_t make_keys(struct memory_wait *wait, const struct memory_look *look
         for (size_t i = 0; i < look->who->count; i++)
             keys_seen(prefix, &look->listener[l], look->who->text[i], key[count++]);
     wait->seen_count = count;
-    for (size_t i = 0; i < look->who->count && look->who->text[i][0] != '#'; i++)
+    for (size_t i = 0; i < look->who->count && look->who->text[i][0] != '#'; i++) {
         keys_ok(prefix, look->dry, look->domain, look->who->text[i], key[count++]);
+        keys_ok(prefix, look->dry, MEMORY_ANY_DOMAIN, look->who->text[i], key[count++]);
+    }
     wait->ok_count = count - wait->seen_count;
     return count;
 }
 
-static struct store_batch *make_reads(struct memory *memory, char (*key)[KEYS_SIZE], size_t count)
+static struct store_batch *make_reads(struct memory *memory, const char (*key)[KEYS_SIZE],
+                                      size_t count)
 {
     struct store_batch *batch = memory_batch(memory);
     const char *word[WORDS + 1] = {"MGET"};
@@ -219,7 +233,7 @@ struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *
     struct memory_wait *wait = wait_new(memory, WAIT_KNOWN, arg);
     char(*key)[KEYS_SIZE] = NULL;
     struct store_batch *batch = NULL;
-    size_t count, want = (look->listener_count + 1) * look->who->count;
+    size_t count, want = (look->listener_count + OK_DOMAINS) * look->who->count;
 
     if (!wait || !copy_look(wait, look))
         goto fail;
@@ -238,7 +252,7 @@ struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *
     /* Seen or learned here settles it: no need to ask further. */
     wait->known.complete = !memory->store || wait->known.seen_at || wait->known.learned_at;
     if (!wait->known.complete)
-        batch = make_reads(memory, key, count);
+        batch = make_reads(memory, (const char(*)[KEYS_SIZE])key, count);
     free(key);
     return wait_begin(wait, batch, known_replied);
 fail:
@@ -377,4 +391,44 @@ struct memory_wait *memory_ask_proof(struct memory *memory, const char *nonce,
         store_batch_add(batch, "GET", key, NULL);
     }
     return wait_begin(wait, batch, proof_replied);
+}
+
+static void values_replied(void *arg, enum store_status status,
+                           const struct store_reply *const *reply, size_t count)
+{
+    struct memory_wait *wait = arg;
+    size_t index = 0;
+
+    wait->values_complete = status == STORE_OK;
+    for (size_t r = 0; r < count; r++)
+        for (size_t i = 0; i < store_reply_count(reply[r]); i++, index++) {
+            const char *text = store_reply_text(store_reply_at(reply[r], i), NULL);
+            if (text && index < wait->value_count)
+                snprintf(wait->value[index], sizeof wait->value[index], "%s", text);
+        }
+    wait_finish(wait);
+}
+
+struct memory_wait *memory_values(struct memory *memory, const char (*key)[KEYS_SIZE], size_t count,
+                                  memory_values_done *done, void *arg)
+{
+    struct memory_wait *wait =
+        count <= MEMORY_MAX_VALUES ? wait_new(memory, WAIT_VALUES, arg) : NULL;
+
+    if (!wait)
+        return NULL;
+    wait->values_done = done;
+    wait->value_count = count;
+    wait->values_complete = !memory->store;
+    wait->value = calloc(count + 1, sizeof *wait->value);
+    if (!wait->value) {
+        wait_free(wait);
+        return NULL;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct memory_note *note = memory_note_get(memory, key[i]);
+        if (note)
+            snprintf(wait->value[i], sizeof wait->value[i], "%s", note->text);
+    }
+    return wait_begin(wait, make_reads(memory, key, count), values_replied);
 }

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PROOF_TTL = 60 }; /* seconds */
+enum {
+    PROOF_TTL = 60, /* seconds */
+    WORDS = 60,     /* keys of one DEL */
+};
 
 static void put_both(struct memory *memory, struct store_batch *batch, const char *key,
                      const char *value, int64_t at, int64_t ttl)
@@ -137,4 +140,21 @@ void memory_forget_learned(struct memory *memory, const char *rest)
             return;
     }
     free(doubt);
+}
+
+void memory_drop(struct memory *memory, const char (*key)[KEYS_SIZE], size_t count)
+{
+    const char *word[WORDS + 1] = {"DEL"};
+
+    for (size_t at = 0; at < count; at += WORDS) {
+        struct store_batch *batch = memory_batch(memory);
+        size_t n = count - at < WORDS ? count - at : WORDS;
+        for (size_t i = 0; i < n; i++) {
+            local_remove(memory->local, key[at + i]);
+            word[1 + i] = key[at + i];
+        }
+        if (batch)
+            store_batch_add_words(batch, word, 1 + n);
+        memory_send(memory, batch);
+    }
 }

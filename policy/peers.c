@@ -334,3 +334,16 @@ void peers_free(struct peers *peers)
     peers->closed = true;
     peers_unref(peers);
 }
+
+size_t peers_listeners(const struct peers *peers, struct net_addr *out, size_t size)
+{
+    int64_t now = clock_mono();
+    size_t count = 0;
+
+    for (size_t i = 0; i < peers->nodes.count; i++) {
+        const struct peer_node *node = peers->nodes.item[i];
+        for (size_t l = 0; is_live(node, now) && l < node->count && count < size; l++)
+            out[count++] = node->listener[l];
+    }
+    return count;
+}

@@ -44,4 +44,7 @@ const struct site_node *peers_find(const struct peers *peers, const struct net_a
 /* The same, or as the source of its probes. */
 bool peers_claim(const struct peers *peers, const struct net_addr *addr);
 
+/* The listeners of all live nodes, into out[at most size]. */
+size_t peers_listeners(const struct peers *peers, struct net_addr *out, size_t size);
+
 #endif

@@ -24,6 +24,7 @@ enum {
     SITE_SOON_MS = 1000,     /* between two heartbeats at least, whatever the reason */
     SITE_AHEAD_MS = 20000,   /* own addresses are fetched this long before they expire */
     SITE_DNS_BUDGET = 5000,  /* milliseconds */
+    SITE_LISTED = 512,       /* listeners of other nodes that are told of */
     SITE_ASKED_MS = 3600000, /* a listener that nobody asked about for so long is no claim */
     SITE_FEED_MS = 15000,    /* a feed that was not heard of for so long is none */
 };
@@ -362,6 +363,19 @@ void site_note_asked(struct site *site, const struct net_addr *public, enum ques
         claims_make(site);
         beat_soon(site);
     }
+}
+
+size_t site_listeners(const struct site *site, struct net_addr *out, size_t size)
+{
+    struct net_addr theirs[SITE_LISTED];
+    size_t count = 0, more = site->peers ? peers_listeners(site->peers, theirs, SITE_LISTED) : 0;
+
+    for (size_t i = 0; i < site->claim_count && count < size; i++)
+        out[count++] = site->claim[i];
+    for (size_t i = 0; i < more && count < size; i++)
+        if (!has_claim(site, &theirs[i]))
+            out[count++] = theirs[i];
+    return count;
 }
 
 void site_changed(struct site *site, const char *name)

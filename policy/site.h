@@ -61,6 +61,9 @@ void site_note_feed(struct site *site);
 /* The one listener of that family which this node claims; NULL where there is none, or several. */
 const struct net_addr *site_find_listener(const struct site *site, enum net_family family);
 
+/* The listeners of all live nodes, this one's first, no address twice, into out[at most size]. */
+size_t site_listeners(const struct site *site, struct net_addr *out, size_t size);
+
 /* node:<name> changed in Redis, or everything did (NULL): from the tracking connection. */
 void site_changed(struct site *site, const char *name);
 /* Writes the heartbeat now (after a reconnect, say). */

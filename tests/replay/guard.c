@@ -563,6 +563,33 @@ static void reload_keeps_names(void **state)
     site_close(&site);
 }
 
+static void client_is_shown_allowed_and_forgotten(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+    const char *reply;
+
+    (void)state;
+    mail.name = mail.helo = NULL;
+    assert_non_null(strstr(world_control(site.mx1, "{\"command\":\"allow\",\"client\":"
+                                                   "\"198.51.100.7\",\"time\":\"2h\"}"),
+                           "\"ok\""));
+    world_run(10);
+    assert_in_range(world_ttl("mxw1:ok:*:[198.51.100.7]"), 7190, 7200);
+    expect_accept(site.mx2, &mail, "learned");
+    world_visit(site.mx1, &first);
+    reply = world_control(site.mx2, "{\"command\":\"seen\",\"client\":\"198.51.100.7\"}");
+    assert_non_null(strstr(reply, "{\"listener\":\"[" MX1 "]\",\"as\":\"[198.51.100.7]\""));
+    assert_non_null(strstr(reply, "\"domain\":\"*\""));
+    world_control(site.mx2, "{\"command\":\"forget\",\"client\":\"198.51.100.7\"}");
+    world_control(site.mx1, "{\"command\":\"forget\",\"client\":\"198.51.100.7\"}");
+    world_run(10);
+    assert_false(world_has_key("mxw1:seen:*198.51.100.*"));
+    assert_false(world_has_key("mxw1:ok:*"));
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
 /* Said at mx1, heard at mx2. */
 static void pause_is_the_whole_sites(void **state)
 {
@@ -668,6 +695,7 @@ int replay_guard(void)
         cmocka_unit_test(restart_goes_on),
         cmocka_unit_test(reload_takes_effect),
         cmocka_unit_test(reload_keeps_names),
+        cmocka_unit_test(client_is_shown_allowed_and_forgotten),
         cmocka_unit_test(pause_is_the_whole_sites),
         cmocka_unit_test(pause_ends_by_itself),
         cmocka_unit_test(pause_by_hand),

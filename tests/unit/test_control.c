@@ -9,7 +9,9 @@
 #include "policy/engine.h"
 #include "policy/order.h"
 #include "policy/override.h"
+#include "policy/memory.h"
 #include "policy/pause.h"
+#include "policy/site.h"
 #include "policy/show.h"
 #include "policy/site.h"
 #include "policy/stats.h"
@@ -41,7 +43,8 @@ struct engine_question {
 static struct {
     struct event_base *base;
     unsigned cancelled, purged;
-    char paused[NAME_SIZE + 32];
+    char paused[NAME_SIZE + 32], allowed[600];
+    size_t dropped;
     char visits[256]; /* as many as fit */
     unsigned signs;
     bool full, hold, redis_lost, put_later;
@@ -67,7 +70,8 @@ static struct conf_domain domain = {
 static struct conf conf = {
     .node = "mx2.example.com",
     .file = (char *)"/etc/mxwarden/mxwarden.conf",
-    .guard = {.mode = CONF_MODE_DETECT, .text = (char *)""},
+    .guard = {.mode = CONF_MODE_DETECT, .text = (char *)"", .evidence_net4 = 24},
+    .cache = {.prefix = (char *)"mxw1"},
     .domain_count = 1,
     .domain = &domain,
     .pool_count = 1,
@@ -332,6 +336,47 @@ void fetch_purge(struct fetch *fetch, const char *name)
     (void)fetch;
     assert_string_equal(name, "example.com");
     fake.purged++;
+}
+
+size_t site_listeners(const struct site *site, struct net_addr *out, size_t size)
+{
+    (void)site;
+    assert_true(size >= 1);
+    net_addr_parse("192.0.2.10", &out[0]);
+    return 1;
+}
+
+/* What is known: a visit by the address, and that it was learned for any domain. */
+struct memory_wait *memory_values(struct memory *memory, const char (*key)[KEYS_SIZE], size_t count,
+                                  memory_values_done *done, void *arg)
+{
+    char(*value)[MEMORY_VALUE_SIZE] = calloc(count, sizeof *value);
+
+    (void)memory;
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(key[i], "mxw1:seen:[192.0.2.10]:[198.51.100.7]") == 0)
+            strcpy(value[i], "1790000000,rcpt");
+        if (strcmp(key[i], "mxw1:ok:*:[198.51.100.7]") == 0)
+            strcpy(value[i], "1790000001");
+    }
+    done(arg, true, (const char(*)[MEMORY_VALUE_SIZE])value);
+    free(value);
+    return (struct memory_wait *)&fake;
+}
+
+void memory_drop(struct memory *memory, const char (*key)[KEYS_SIZE], size_t count)
+{
+    (void)memory;
+    (void)key;
+    fake.dropped = count;
+}
+
+void memory_put_learned(struct memory *memory, const char *name, const struct identity_set *who,
+                        bool dry, int64_t ttl)
+{
+    (void)memory;
+    snprintf(fake.allowed, sizeof fake.allowed, "%s %s %d %lld", name, who->text[0], dry,
+             (long long)ttl);
 }
 
 bool pause_put(struct pause *pause, const char *name, int64_t seconds)
@@ -676,6 +721,30 @@ static void change_table(void **state)
     }
 }
 
+static void clients(void **state)
+{
+    const char *got =
+        ask_control(*state, "{\"command\":\"seen\",\"client\":\"198.51.100.7\"}\n", 4096);
+
+    assert_non_null(strstr(got, "\"visits\":[{\"listener\":\"[192.0.2.10]\",\"as\":"
+                                "\"[198.51.100.7]\",\"at\":1790000000,\"stage\":\"rcpt\"}]"));
+    assert_non_null(strstr(got, "\"learned\":[{\"domain\":\"*\",\"as\":\"[198.51.100.7]\",\"at\":"
+                                "1790000001,\"dry\":false}]"));
+    got = ask_control(*state, "{\"command\":\"forget\",\"client\":\"198.51.100.7\"}\n", 4096);
+    assert_non_null(strstr(got, "\"status\":\"ok\""));
+    assert_true(fake.dropped > 2);
+    got = ask_control(
+        *state, "{\"command\":\"allow\",\"client\":\"::ffff:198.51.100.7\",\"time\":\"2h\"}\n",
+        4096);
+    assert_non_null(strstr(got, "\"status\":\"ok\""));
+    assert_string_equal(fake.allowed, "* [198.51.100.7] 1 7200");
+    got = ask_control(*state, "{\"command\":\"seen\",\"client\":\"mx.example.com\"}\n", 4096);
+    assert_non_null(strstr(got, "\"status\":\"usage\""));
+    got = ask_control(*state,
+                      "{\"command\":\"allow\",\"client\":\"198.51.100.7\",\"time\":\"x\"}\n", 4096);
+    assert_non_null(strstr(got, "\"status\":\"usage\""));
+}
+
 static void pauses(void **state)
 {
     static const struct {
@@ -999,6 +1068,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(request_table, setup, teardown),
         cmocka_unit_test_setup_teardown(change_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(clients, setup, teardown),
         cmocka_unit_test_setup_teardown(pauses, setup, teardown),
         cmocka_unit_test_setup_teardown(feeds, setup, teardown),
         cmocka_unit_test_setup_teardown(feed_is_bounded, setup, teardown),
