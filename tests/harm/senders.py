@@ -75,9 +75,12 @@ class PostfixSender(Sender, Postfix):
             main += "transport_maps = randmap:{%s}\n" % ",".join(f"{name}:" for name in names)
             services = "".join(f"{name} unix - - n - - smtp\n  -o smtp_bind_address={address}\n"
                                for name, address in zip(names, self.pool))
-        for file, text in (("main.cf", main), ("master.cf", services)):
-            with open(self.folder / file, "a", encoding="ascii") as out:
-                out.write(text)
+        with open(self.folder / "master.cf", "a", encoding="ascii") as out:
+            out.write(services)
+        # Each key once: postlogd can choke on its own warnings about keys that come twice.
+        lines = ((self.folder / "main.cf").read_text() + main).splitlines()
+        last = {line.partition(" =")[0]: line for line in lines}
+        space.write(self.folder / "main.cf", "\n".join(last.values()) + "\n")
 
     def begin(self, pool):
         self.pool = pool
@@ -95,7 +98,7 @@ class PostfixSender(Sender, Postfix):
         return [line for line in self.log_text().splitlines() if "status=bounced" in line]
 
     def logs(self):
-        return [self.log]
+        return [self.log, self.folder / "master.log"]
 
 
 class SendmailSender(Sender):
@@ -263,7 +266,7 @@ class OpensmtpdSender(Sender):
                                   if self.log.exists() else []) if "result=\"PermFail\"" in line]
 
     def logs(self):
-        return [self.log]
+        return [self.log, self.folder / "master.log"]
 
 
 def answers(host):
