@@ -1,6 +1,6 @@
 /*
  * The program mxwarden, in pieces: cli_run.c (arguments, commands), cli_ask.c (the control socket),
- * cli_print.c (results for people), cli_table.c, cli_check.c. cli.c is only its main.
+ * cli_print.c (results for people), cli_table.c, cli_check.c, cli_feed.c. cli.c is only its main.
  */
 #ifndef POLICY_CLI_H
 #define POLICY_CLI_H

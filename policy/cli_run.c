@@ -4,6 +4,7 @@
  */
 #include "policy/cli.h"
 
+#include "policy/cli_feed.h"
 #include "policy/cli_table.h"
 #include "policy/conf.h"
 #include "policy/conf_value.h"
@@ -31,6 +32,8 @@ static const char usage_text[] =
     "  purge DOMAIN            forget what is known of a domain, and look it up anew\n"
     "  pause [DOMAIN] [TIME]   the guard off, on every node, for a time (default 1h)\n"
     "  resume [DOMAIN]         on again\n"
+    "  feed [--listener IP]    reads a mail log: clients turned away before mxwarden hears of "
+    "them\n"
     "\n"
     "  -c, --config FILE       the configuration (" CONF_DEFAULT_FILE ")\n"
     "  --json                  the reply as it came, for programs\n"
@@ -41,9 +44,9 @@ static const char usage_text[] =
 
 enum { OPTION_JSON = 256, OPTION_FACT };
 
-/* What `explain` takes; the names are the request's, too. */
+/* What `explain` takes; the names are the request's, too. `feed` takes the listener. */
 static const char *const facts[] = {"client", "listener", "rcpt", "sender", "helo", "name"};
-enum { FACTS = sizeof facts / sizeof facts[0], FACTS_NEEDED = 3 };
+enum { FACT_LISTENER = 1, FACTS = sizeof facts / sizeof facts[0], FACTS_NEEDED = 3 };
 
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -70,7 +73,7 @@ static const struct command {
     {"ready", {"host", NULL}, 0},    {"weight", {"host", "weight"}, 0},
     {"purge", {"domain", NULL}, 0},  {"pause", {"domain", "time"}, 2},
     {"resume", {"domain", NULL}, 1}, {"ping", {NULL, NULL}, 0},
-    {"check", {NULL, NULL}, 0},
+    {"check", {NULL, NULL}, 0},      {"feed", {NULL, NULL}, 0},
 };
 
 struct arguments {
@@ -137,11 +140,12 @@ static const char *check_arguments(const struct command *command, const struct a
 {
     int wanted = 1 + (command->member[0] != NULL) + (command->member[1] != NULL);
     bool explains = strcmp(command->name, "explain") == 0;
+    bool feeds = strcmp(command->name, "feed") == 0;
 
     if (given->count > wanted || given->count < wanted - command->optional)
         return given->count < wanted ? "something is missing after " : "too many words after ";
     for (size_t i = 0; i < FACTS; i++) {
-        if (given->fact[i] && !explains)
+        if (given->fact[i] && !explains && !(feeds && i == FACT_LISTENER))
             return "only explain takes facts as options, not ";
         if (explains && i < FACTS_NEEDED && !given->fact[i])
             return "--client, --listener and --rcpt are needed by ";
@@ -229,6 +233,21 @@ static int ask(const struct cli *cli, const struct command *command, const struc
     return code;
 }
 
+static int feed(const struct cli *cli, const struct arguments *given)
+{
+    struct cli_feed_options log = {.fd = STDIN_FILENO, .times = cli_feed_usual};
+    const char *listener = given->fact[FACT_LISTENER];
+    struct conf *conf;
+    int code;
+
+    if (listener && !net_addr_parse(listener, &log.listener))
+        return complain(cli, "no IP address: ", listener);
+    conf = read_conf(cli);
+    code = cli_feed(cli, cli_control_path(conf), &log);
+    conf_unref(conf);
+    return code;
+}
+
 int cli_run(int argc, char **argv, FILE *out, FILE *err)
 {
     struct cli cli = {.out = out, .err = err, .file = CONF_DEFAULT_FILE};
@@ -249,5 +268,7 @@ int cli_run(int argc, char **argv, FILE *out, FILE *err)
         return complain(&cli, wrong, given.word[0]);
     if (strcmp(command->name, "check") == 0)
         return cli_check(&cli);
+    if (strcmp(command->name, "feed") == 0)
+        return feed(&cli, &given);
     return ask(&cli, command, &given);
 }
