@@ -7,10 +7,13 @@
 #include "policy/stats.h"
 
 #include <jansson.h>
+#include <string.h>
 
+/* Those of domains are the report's. */
 static void show_counter(void *arg, const char *name, uint64_t value)
 {
-    json_object_set_new(arg, name, json_integer((json_int_t)value));
+    if (!strchr(name, ':'))
+        json_object_set_new(arg, name, json_integer((json_int_t)value));
 }
 
 static json_t *show_redis(const struct store *store)

@@ -2,7 +2,7 @@
  * Counters, and their way to Redis.
  *
  * A counter is never removed, so what is under way may point at it. Two keys hold the same fields,
- * the running total and the day's; a day begins by the shared clock, in UTC, and what was counted
+ * the running total and the day's, but for those of domains, which only the day has; a day begins by the shared clock, in UTC, and what was counted
  * in its first seconds may still go to the day before.
  */
 #include "policy/stats.h"
@@ -20,20 +20,21 @@
 
 enum {
     STATS_NAME = 48,
-    STATS_MAX = 512,  /* names come from this program's own tables; more is a mistake */
+    STATS_MAX = 4096, /* names come from this program's own tables; more is a mistake */
     STATS_BATCH = 28, /* counters of one transaction: two commands each, and three more */
     STATS_INTERVAL_MS = 2000,
     STATS_DAY_TTL = 35 * 86400,
     STATS_RATIO = 8,
 };
 
+enum { KEY_TOTAL, KEY_DAY, KEY_COUNT };
+
 struct counter {
-    char name[STATS_NAME];
     uint64_t total; /* of this process */
     uint64_t unsent;
+    int first_key; /* KEY_DAY: of a domain */
+    char name[];
 };
-
-enum { KEY_TOTAL, KEY_DAY, KEY_COUNT };
 
 struct stats {
     unsigned refs; /* the owner's, and one for each batch under way */
@@ -59,6 +60,7 @@ struct stats_batch {
     size_t count;
     struct counter *counter[STATS_BATCH];
     uint64_t delta[STATS_BATCH];
+    size_t reply[STATS_BATCH]; /* the first that is about it */
 };
 
 static int counter_compare(const void *key, const void *item)
@@ -73,18 +75,32 @@ static bool name_is_good(const char *name)
     return length > 0 && length < STATS_NAME && name[length] == '\0';
 }
 
-static struct counter *counter_find(struct stats *stats, const char *name)
+static bool field_is_good(const char *field, int first_key)
+{
+    const char *domain = strchr(field, ':');
+    char name[STATS_NAME] = "";
+
+    if (first_key == KEY_TOTAL)
+        return name_is_good(field);
+    if (!domain || (size_t)(domain - field) >= sizeof name)
+        return false;
+    memcpy(name, field, (size_t)(domain - field));
+    return name_is_good(name) && domain[1] != '\0' && strlen(domain + 1) < NAME_SIZE;
+}
+
+static struct counter *counter_find(struct stats *stats, const char *name, int first_key)
 {
     struct counter *counter;
     size_t at;
 
     if (sorted_find(&stats->counters, name, counter_compare, &at))
         return stats->counters.item[at];
-    if (!name_is_good(name) || stats->counters.count == STATS_MAX)
+    if (!field_is_good(name, first_key) || stats->counters.count == STATS_MAX)
         return NULL;
-    counter = calloc(1, sizeof *counter);
+    counter = calloc(1, sizeof *counter + strlen(name) + 1);
     if (!counter)
         return NULL;
+    counter->first_key = first_key;
     strcpy(counter->name, name);
     if (!sorted_insert(&stats->counters, at, counter)) {
         free(counter);
@@ -93,14 +109,27 @@ static struct counter *counter_find(struct stats *stats, const char *name)
     return counter;
 }
 
-void stats_add(struct stats *stats, const char *name, uint64_t count)
+static void add(struct stats *stats, const char *name, int first_key, uint64_t count)
 {
-    struct counter *counter = counter_find(stats, name);
+    struct counter *counter = counter_find(stats, name, first_key);
 
     if (!counter)
         return;
     counter->total += count;
     counter->unsent += count;
+}
+
+void stats_add(struct stats *stats, const char *name, uint64_t count)
+{
+    add(stats, name, KEY_TOTAL, count);
+}
+
+void stats_add_of(struct stats *stats, const char *name, const char *domain, uint64_t count)
+{
+    char field[STATS_NAME + 1 + NAME_SIZE];
+
+    snprintf(field, sizeof field, "%s:%s", name, domain);
+    add(stats, field, KEY_DAY, count);
 }
 
 void stats_add_kind(struct stats *stats, const char *family, const char *kind)
@@ -199,8 +228,8 @@ static void batch_done(void *arg, enum store_status status, const struct store_r
     struct stats *stats = sent->stats;
 
     /* Refused: not counted, so it waits. Lost or late: perhaps counted, so it is dropped. */
-    for (size_t i = 0; status == STORE_ERROR && i < sent->count && i * KEY_COUNT < count; i++)
-        if (store_reply_kind(reply[i * KEY_COUNT]) == STORE_KIND_ERROR)
+    for (size_t i = 0; status == STORE_ERROR && i < sent->count && sent->reply[i] < count; i++)
+        if (store_reply_kind(reply[sent->reply[i]]) == STORE_KIND_ERROR)
             sent->counter[i]->unsent += sent->delta[i];
     if (status == STORE_OK && count >= 2 * KEY_COUNT && !stats->closed)
         ratio_send(stats, sent, reply);
@@ -230,7 +259,8 @@ static struct store_batch *batch_make(const struct stats *stats, struct stats_ba
     key_names(stats, sent, since);
     for (size_t i = 0; i < sent->count; i++) {
         snprintf(delta, sizeof delta, "%" PRIu64, sent->delta[i]);
-        for (int key = 0; key < KEY_COUNT; key++)
+        sent->reply[i] = store_batch_count(batch);
+        for (int key = sent->counter[i]->first_key; key < KEY_COUNT; key++)
             store_batch_add(batch, "HINCRBY", sent->key[key], sent->counter[i]->name, delta, NULL);
     }
     snprintf(ttl, sizeof ttl, "%d", STATS_DAY_TTL);
@@ -315,8 +345,8 @@ struct stats *stats_new(struct event_base *base, const struct clock *clock, stru
     stats->store = store;
     snprintf(stats->prefix, sizeof stats->prefix, "%s", prefix);
     snprintf(stats->node, sizeof stats->node, "%s", node);
-    stats->hits = counter_find(stats, "mx_hits");
-    stats->misses = counter_find(stats, "mx_misses");
+    stats->hits = counter_find(stats, "mx_hits", KEY_TOTAL);
+    stats->misses = counter_find(stats, "mx_misses", KEY_TOTAL);
     stats->timer = event_new(base, -1, EV_PERSIST, stats_tick, stats);
     if (!stats->hits || !stats->misses || !stats->timer || event_add(stats->timer, &interval)) {
         stats_free(stats);

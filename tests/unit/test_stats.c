@@ -106,6 +106,48 @@ static void both_keys(void **state)
     assert_value(TOTAL, "redis_errors", "6");
 }
 
+static const struct {
+    const char *label, *name, *domain, *wanted; /* wanted: the field's name, NULL: ignored */
+} domains[] = {
+    {"a domain", "refused", "example.com", "refused:example.com"},
+    {"the rest", "refused", "*", "refused:*"},
+    {"no domain", "refused", "", NULL},
+    {"no name", "", "example.com", NULL},
+    {"a bad name", "re-fused", "example.com", NULL},
+    {"a long name", "a23456789012345678901234567890123456789012345abc", "example.com", NULL},
+};
+
+static void domains_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof domains / sizeof domains[0]; i++) {
+        char field[128];
+        stats_add_of(stats, domains[i].name, domains[i].domain, 3);
+        flush();
+        snprintf(field, sizeof field, "%s:%s", domains[i].name, domains[i].domain);
+        assert_value(DAY, field, domains[i].wanted ? "3" : NULL);
+        assert_value(TOTAL, field, NULL);
+    }
+    assert_int_equal(fake_ttl(DAY), 35 * 86400);
+}
+
+/* One command each in the midst of those with two: the replies still fall to their counters. */
+static void domains_among_others(void **state)
+{
+    (void)state;
+    fake_key(DAY, true)->is_text = true;
+    stats_add(stats, "a", 1);
+    stats_add_of(stats, "b", "example.com", 2);
+    stats_add(stats, "c", 3);
+    flush();
+    fake_del(DAY);
+    fake_del(TOTAL);
+    flush();
+    assert_value(DAY, "a", NULL); /* the total had taken it */
+    assert_value(DAY, "b:example.com", "2");
+    assert_value(DAY, "c", NULL);
+}
+
 static void ratio(void **state)
 {
     (void)state;
@@ -259,6 +301,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(names_table, setup, teardown),
         cmocka_unit_test_setup_teardown(both_keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(domains_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(domains_among_others, setup, teardown),
         cmocka_unit_test_setup_teardown(ratio, setup, teardown),
         cmocka_unit_test_setup_teardown(next_day, setup, teardown),
         cmocka_unit_test_setup_teardown(many_counters, setup, teardown),
