@@ -29,6 +29,7 @@ struct engine *engine_new(const struct engine_parts *parts, struct conf *conf)
     if (!engine)
         return NULL;
     engine->parts = *parts;
+    engine->alerted = INT64_MIN / 2;
     engine->conf = conf_ref(conf);
     engine->evidence_ttl = find_evidence_ttl(conf);
     return engine;

@@ -10,6 +10,8 @@
 #include "policy/verdict.h"
 #include "policy/watch.h"
 
+#include "cache/hash.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -73,6 +75,9 @@ static void put_visit(struct engine *engine, const struct question *question,
     identity_of_visit(question, guard->evidence_net4, guard->evidence_net6, &who);
     memory_put_visit(engine->parts.memory, listener, &who, stage_name(question->stage),
                      engine->evidence_ttl);
+    if (question->stage == QUESTION_CONNECT ||
+        (question->asker == QUESTION_POLICY && question->earlier == 0))
+        site_note_visit(engine->parts.site);
 }
 
 static void note_visit(struct engine *engine, const struct question *question)
@@ -214,6 +219,18 @@ static void end_wait(struct engine_question *q)
     event_del(q->timer);
 }
 
+/* Row 11: how many networks bypass, and whether fewer clients than usual reach a better host. */
+static void look_at_tides(struct engine_question *q)
+{
+    const struct conf_guard *guard = q->facts.guard;
+
+    q->facts.bypass_nets =
+        tide_count_nets(&q->engine->bypassing, clock_mono(), guard->breaker_window);
+    for (size_t i = 0; i < q->facts.better_count && !q->facts.visits_fell; i++)
+        q->facts.visits_fell = site_has_fallen(q->engine->parts.site, &q->facts.better[i].addr,
+                                               guard->breaker_window, guard->breaker_factor);
+}
+
 static void got_known(void *arg, const struct memory_known *known)
 {
     struct engine_question *q = arg;
@@ -224,6 +241,7 @@ static void got_known(void *arg, const struct memory_known *known)
     q->facts.memory_good = memory_get_state(q->engine->parts.memory, q->facts.guard->grace,
                                             &q->facts.memory_since) == MEMORY_GOOD;
     q->facts.seen = known->seen_at > 0;
+    look_at_tides(q);
     q->facts.learned = known->learned_at > 0;
     q->learned_at = known->learned_any ? q->facts.now : known->learned_at;
     memcpy(q->learned_as, known->learned_as, sizeof q->learned_as);
@@ -338,10 +356,34 @@ static void renew(struct engine_question *q)
     put_learned(q, &who);
 }
 
+/* The network counts while the breaker is open, too: else it would close by itself. */
+static void note_bypass(struct engine_question *q)
+{
+    const struct conf_guard *guard = &q->conf->guard;
+    struct net_cidr net =
+        net_cidr_of(&q->question.client, guard->evidence_net4, guard->evidence_net6);
+    struct engine *engine = q->engine;
+    int64_t now = clock_mono();
+    char text[NET_TEXT];
+
+    tide_note_net(&engine->bypassing, hash_choice("bypass", net_cidr_format(&net, text)), now);
+    if (tide_count_nets(&engine->bypassing, now, q->facts.guard->breaker_window) <
+            q->facts.guard->breaker_nets ||
+        now - engine->alerted < q->facts.guard->breaker_window)
+        return;
+    engine->alerted = now;
+    stats_add(engine->parts.stats, "breaker_alerts", 1);
+    log_warning("guard: %u networks or more bypass the preferred hosts; the breaker is %s",
+                q->facts.guard->breaker_nets,
+                q->facts.visits_fell ? "open, since visits there fell" : "closed");
+}
+
 static void act(struct engine_question *q, const struct guard_verdict *verdict)
 {
     char line[VERDICT_LINE_SIZE];
 
+    if (verdict->reason == GUARD_BYPASS || verdict->reason == GUARD_BREAKER)
+        note_bypass(q);
     if (verdict->reason == GUARD_YIELDED || verdict->reason == GUARD_LEARNED)
         learn(q, verdict->reason == GUARD_YIELDED);
     if (verdict->reason == GUARD_LEARNED)

@@ -8,6 +8,7 @@
 #include "policy/engine.h"
 #include "policy/gather.h"
 #include "policy/memory.h"
+#include "policy/tide.h"
 
 #include <event2/event.h>
 
@@ -15,6 +16,8 @@ struct engine {
     struct engine_parts parts;
     struct conf *conf;
     int64_t evidence_ttl; /* seconds: the longest that any domain asks for */
+    struct tide_nets bypassing;
+    int64_t alerted; /* monotonic ms of the last word about them */
     size_t count;
     struct engine_question *first;
 };

@@ -245,6 +245,15 @@ static enum row_result row_memory(struct walk *walk)
     return ROW_NO;
 }
 
+static enum row_result row_breaker(struct walk *walk)
+{
+    const struct guard_facts *facts = walk->facts;
+
+    return facts->visits_fell && facts->bypass_nets >= facts->guard->breaker_nets
+               ? hold(walk, GUARD_BREAKER)
+               : ROW_NO;
+}
+
 static enum row_result row_yielded(struct walk *walk)
 {
     const struct guard_facts *facts = walk->facts;
@@ -273,15 +282,14 @@ static enum row_result row_bypass(struct walk *walk)
     return hold(walk, GUARD_BYPASS);
 }
 
-/* Row 11, the breaker, is not part of this version. */
 static const struct {
     unsigned row;
     enum row_result (*judge)(struct walk *walk);
 } rows[] = {
-    {1, row_exempt},  {2, row_known},   {3, row_dns},         {1, row_exempt_mx},
-    {4, row_off_mx},  {5, row_best},    {6, row_better_down}, {7, row_unobserved},
-    {8, row_seen},    {9, row_learned}, {10, row_memory},     {12, row_yielded},
-    {13, row_bypass},
+    {1, row_exempt},   {2, row_known},   {3, row_dns},         {1, row_exempt_mx},
+    {4, row_off_mx},   {5, row_best},    {6, row_better_down}, {7, row_unobserved},
+    {8, row_seen},     {9, row_learned}, {10, row_memory},     {11, row_breaker},
+    {12, row_yielded}, {13, row_bypass},
 };
 
 enum guard_need guard_judge(const struct guard_facts *facts, struct guard_verdict *verdict)
@@ -335,6 +343,7 @@ const char *guard_reason_name(enum guard_reason reason)
         [GUARD_YOUNG] = "young",
         [GUARD_MEMORY] = "memory",
         [GUARD_MX_CHANGED] = "mx-changed",
+        [GUARD_BREAKER] = "breaker",
         [GUARD_YIELDED] = "yielded",
         [GUARD_BYPASS] = "bypass",
     };

@@ -45,6 +45,7 @@ enum guard_reason {
     GUARD_YOUNG,
     GUARD_MEMORY,
     GUARD_MX_CHANGED,
+    GUARD_BREAKER,
     GUARD_YIELDED,
     GUARD_BYPASS,
     GUARD_REASON_COUNT,
@@ -90,6 +91,8 @@ struct guard_facts {
     bool memory_good;     /* can be read and written, does not evict */
     int64_t memory_since; /* nothing was forgotten since */
     bool seen, learned;
+    unsigned bypass_nets; /* networks that bypassed in breaker_window */
+    bool visits_fell;     /* at a better host, below 1/breaker_factor of their average */
 
     bool has_refusal;
     bool refusal_kept;     /* it could be noted */

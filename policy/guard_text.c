@@ -137,7 +137,11 @@ void guard_row_fact(const struct guard_facts *facts, unsigned row, char *out, si
     case 8:
     case 9:
     case 10: memory_fact(facts, row, out, size); break;
-    case 11: snprintf(out, size, "never trips in this version"); break;
+    case 11:
+        if (facts->has_memory)
+            snprintf(out, size, "%u networks bypassed lately, visits at better hosts %s",
+                     facts->bypass_nets, facts->visits_fell ? "fell" : "have not fallen");
+        break;
     case 12: refusal_fact(facts, out, size); break;
     default: break;
     }

@@ -27,6 +27,7 @@ struct peer_node {
     int64_t read_at; /* of the last read that began */
     bool dirty;      /* to be read when its second is over */
     struct net_addr source;
+    struct tide_visits visits;
     size_t count;
     struct net_addr listener[PEERS_MAX_LISTENERS];
 };
@@ -99,6 +100,8 @@ static void field_take(struct peer_node *node, const char *name, const char *val
         node->node.feed = !strcmp(value, "1");
     else if (!strcmp(name, "asker") && (!strcmp(value, "milter") || !strcmp(value, "policy")))
         strcpy(node->node.asker, value);
+    else if (!strcmp(name, "visits"))
+        tide_note_visits(&node->visits, strtoull(value, NULL, 10), clock_mono(), PEERS_SPACING_MS);
     else if (!strcmp(name, "asked"))
         node->node.asked = strtoll(value, NULL, 10);
     if (node->node.asked > now)
@@ -126,6 +129,7 @@ static void node_take(struct peer_node *node, const struct store_reply *reply, i
                                      store_reply_count(reply) >= 2,
                             .learned = clock_mono(),
                             .read_at = node->read_at,
+                            .visits = node->visits,
                             .dirty = node->dirty};
 
     strcpy(got.node.name, node->node.name);
@@ -346,4 +350,16 @@ size_t peers_listeners(const struct peers *peers, struct net_addr *out, size_t s
             out[count++] = node->listener[l];
     }
     return count;
+}
+
+const struct tide_visits *peers_visits(const struct peers *peers, const struct net_addr *addr)
+{
+    int64_t now = clock_mono();
+
+    for (size_t i = 0; i < peers->nodes.count; i++) {
+        const struct peer_node *node = peers->nodes.item[i];
+        if (is_live(node, now) && has_listener(node, addr))
+            return &node->visits;
+    }
+    return NULL;
 }

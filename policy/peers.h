@@ -16,6 +16,7 @@
 #include "cache/net.h"
 #include "cache/store.h"
 #include "policy/site.h"
+#include "policy/tide.h"
 
 #include <stdbool.h>
 
@@ -26,6 +27,7 @@ enum {
     PEERS_TTL_MS = 15000,
     PEERS_MAX = 256,
     PEERS_MAX_LISTENERS = 64, /* of one node */
+    PEERS_SPACING_MS = 30000, /* between samples of a node's visits: an hour of them */
 };
 
 /* learned is called when a node appears that was not known a moment ago. */
@@ -44,6 +46,8 @@ const struct site_node *peers_find(const struct peers *peers, const struct net_a
 /* The same, or as the source of its probes. */
 bool peers_claim(const struct peers *peers, const struct net_addr *addr);
 
+/* The visits that the live node with that listener has told of; NULL for none. */
+const struct tide_visits *peers_visits(const struct peers *peers, const struct net_addr *addr);
 /* The listeners of all live nodes, into out[at most size]. */
 size_t peers_listeners(const struct peers *peers, struct net_addr *out, size_t size);
 

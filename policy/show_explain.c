@@ -38,6 +38,9 @@ static const char *hint_of(enum guard_reason reason)
     case GUARD_UNOBSERVED: return "mxwarden hosts says which link of the chain is missing";
     case GUARD_YOUNG: return "the memory is younger than guard.grace";
     case GUARD_MEMORY: return "mxwarden stats shows the state of Redis";
+    case GUARD_BREAKER:
+        return "many networks bypass, and visits at a better host fell: the way there may be "
+               "broken";
     case GUARD_BYPASS: return "a retry after guard.yield_after will be let in";
     case GUARD_EXEMPT_SASL:
     case GUARD_EXEMPT_CERT:

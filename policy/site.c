@@ -45,6 +45,8 @@ struct site {
     struct fetch_wait *wait;
     const struct facts *facts; /* the node's addresses; NULL not known */
     struct site_node own;
+    uint64_t visits; /* at listeners of this host, since the start */
+    struct tide_visits tide;
     size_t asked_count;
     struct asked asked[PEERS_MAX_LISTENERS];
     size_t claim_count;
@@ -189,10 +191,11 @@ static void beat_write(struct site *site)
 {
     const struct net_addr *source = &site->conf->health.source;
     struct store_batch *batch;
-    char key[KEYS_SIZE], since[24], asked[24], ttl[8], from[NET_TEXT] = "";
+    char key[KEYS_SIZE], since[24], asked[24], visits[24], ttl[8], from[NET_TEXT] = "";
     char listeners[SITE_LISTENERS_SIZE];
 
     site->last_beat = clock_mono();
+    tide_note_visits(&site->tide, site->visits, site->last_beat, PEERS_SPACING_MS);
     if (!site->store)
         return;
     keys_node(site->conf->cache.prefix, site->conf->node, key);
@@ -200,6 +203,7 @@ static void beat_write(struct site *site)
     snprintf(since, sizeof since, "%" PRId64,
              clock_unix(site->clock) - (site->last_beat - site->started) / 1000);
     snprintf(asked, sizeof asked, "%" PRId64, site->own.asked);
+    snprintf(visits, sizeof visits, "%" PRIu64, site->visits);
     snprintf(ttl, sizeof ttl, "%d", SITE_BEAT_TTL);
     if (source->family != NET_NONE)
         net_addr_format(source, from);
@@ -207,7 +211,7 @@ static void beat_write(struct site *site)
     store_batch_add(batch, "HSET", key, "version", MXW_VERSION, "since", since, "listeners",
                     listeners_format(site, listeners), "source", from, "needs_feed",
                     site->own.needs_feed ? "1" : "0", "feed", site->own.feed ? "1" : "0", "asker",
-                    site->own.asker, "asked", asked, NULL);
+                    site->own.asker, "asked", asked, "visits", visits, NULL);
     store_batch_add(batch, "EXPIRE", key, ttl, NULL);
     store_send(site->store, batch, beat_done, NULL);
 }
@@ -314,17 +318,13 @@ void site_note_feed(struct site *site)
     beat_soon(site);
 }
 
-const struct net_addr *site_find_listener(const struct site *site, enum net_family family)
+size_t site_find_listener(const struct site *site, enum net_family family, struct net_addr *only)
 {
-    const struct net_addr *found = NULL;
+    size_t found = 0;
 
-    for (size_t i = 0; i < site->claim_count; i++) {
-        if (site->claim[i].family != family)
-            continue;
-        if (found)
-            return NULL;
-        found = &site->claim[i];
-    }
+    for (size_t i = 0; i < site->claim_count; i++)
+        if (site->claim[i].family == family && found++ == 0)
+            *only = site->claim[i];
     return found;
 }
 
@@ -363,6 +363,21 @@ void site_note_asked(struct site *site, const struct net_addr *public, enum ques
         claims_make(site);
         beat_soon(site);
     }
+}
+
+void site_note_visit(struct site *site)
+{
+    site->visits++;
+}
+
+bool site_has_fallen(const struct site *site, const struct net_addr *addr, int64_t window,
+                     unsigned factor)
+{
+    const struct tide_visits *visits = site_is_listener(site, addr) ? &site->tide
+                                       : site->peers ? peers_visits(site->peers, addr)
+                                                     : NULL;
+
+    return visits && tide_has_fallen(visits, clock_mono(), window, factor);
 }
 
 size_t site_listeners(const struct site *site, struct net_addr *out, size_t size)

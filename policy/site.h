@@ -56,10 +56,17 @@ const struct site_node *site_find(const struct site *site, const struct net_addr
  * the heartbeat says so. public is the mapped address. */
 void site_note_asked(struct site *site, const struct net_addr *public, enum question_asker asker);
 
+/* A client visited a listener of this host; the heartbeats tell how many have. */
+void site_note_visit(struct site *site);
+/* Whether the visits at the live node that claims addr have fallen (policy/tide.h); window in
+ * milliseconds. */
+bool site_has_fallen(const struct site *site, const struct net_addr *addr, int64_t window,
+                     unsigned factor);
+
 /* `mxwarden feed` was heard of: it is alive for the next 15 s, and the heartbeats say so. */
 void site_note_feed(struct site *site);
-/* The one listener of that family which this node claims; NULL where there is none, or several. */
-const struct net_addr *site_find_listener(const struct site *site, enum net_family family);
+/* How many listeners of that family this node claims; *only is set where it is one. */
+size_t site_find_listener(const struct site *site, enum net_family family, struct net_addr *only);
 
 /* The listeners of all live nodes, this one's first, no address twice, into out[at most size]. */
 size_t site_listeners(const struct site *site, struct net_addr *out, size_t size);

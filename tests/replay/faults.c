@@ -410,6 +410,59 @@ static void mx_set_changes(void **state)
     site_close(&site);
 }
 
+/* One client of each of so many networks at mx2, straight away; how many were deferred. */
+static unsigned wave(struct site *site, unsigned first, unsigned count)
+{
+    unsigned deferred = 0;
+
+    for (unsigned i = first; i < first + count; i++) {
+        struct world_mail mail = stranger();
+        char client[32];
+
+        snprintf(client, sizeof client, "198.51.%u.7", i);
+        mail.client = client;
+        mail.name = mail.helo = NULL;
+        deferred += strncmp(world_rcpt(site->mx2, &mail), "451", 3) == 0;
+    }
+    return deferred;
+}
+
+static void clients_of_mx1(struct site *site, int minutes)
+{
+    for (int i = 0; i < minutes * 12; i++) {
+        struct world_mail mail = {.client = "203.0.113.200", .listener = MX1};
+
+        world_visit(site->mx1, &mail);
+        world_run(MINUTE / 12);
+    }
+}
+
+/* The way to mx1 is broken for the world, and not for us: its visits fall, many networks bypass. */
+static void way_to_the_preferred_host_is_broken(void **state)
+{
+    struct site site = site_open();
+
+    (void)state;
+    clients_of_mx1(&site, 30);
+    world_run(5 * MINUTE + 30000);
+    assert_int_equal(wave(&site, 0, 20), 20);
+    assert_non_null(strstr(world_log(site.mx2), "guard verdict=defer"));
+    assert_int_equal(wave(&site, 20, 20), 0);
+    assert_string_equal(world_reason(site.mx2), "breaker");
+    site_close(&site);
+}
+
+/* The same wave while mx1 is visited as ever is spam. */
+static void wave_of_bypass_alone(void **state)
+{
+    struct site site = site_open();
+
+    (void)state;
+    clients_of_mx1(&site, 30);
+    assert_int_equal(wave(&site, 0, 40), 40);
+    site_close(&site);
+}
+
 /* Under "*" strangers' hosts are never probed, so that nobody can be held to them. */
 static void strangers_are_never_probed(void **state)
 {
@@ -487,6 +540,8 @@ int replay_faults(void)
         cmocka_unit_test(dns_fails_for_a_cold_domain),
         cmocka_unit_test(dns_fails_for_a_known_domain),
         cmocka_unit_test(mx_set_changes),
+        cmocka_unit_test(way_to_the_preferred_host_is_broken),
+        cmocka_unit_test(wave_of_bypass_alone),
         cmocka_unit_test(strangers_are_never_probed),
         cmocka_unit_test(single_host_without_redis),
     };

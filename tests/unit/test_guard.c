@@ -34,6 +34,7 @@ static void fill_conf(struct fixture *f)
                                    .require_observed = true,
                                    .evidence_ttl = 86400000,
                                    .yield_after = 240000,
+                                   .breaker_nets = 20,
                                    .hold_down = 300000,
                                    .grace = 900000};
     f->guard.allow_recipients.count = 2;
@@ -310,6 +311,21 @@ static void mx_changed_long_ago(struct fixture *f)
 {
     f->facts.better_changed = NOW - 900;
 }
+static void breaker(struct fixture *f)
+{
+    f->facts.bypass_nets = f->guard.breaker_nets;
+    f->facts.visits_fell = true;
+}
+static void breaker_too_few(struct fixture *f)
+{
+    breaker(f);
+    f->facts.bypass_nets--;
+}
+static void breaker_visits_as_ever(struct fixture *f)
+{
+    breaker(f);
+    f->facts.visits_fell = false;
+}
 static void refusal_not_kept(struct fixture *f)
 {
     f->facts.refusal_kept = false;
@@ -446,6 +462,9 @@ static const struct {
     {10, "MX set just changed", mx_changed, NULL, 0, GUARD_MX_CHANGED},
     {10, "MX set changed long ago", mx_changed_long_ago, NULL, 0, GUARD_BYPASS},
     {10, "refusal cannot be kept", refusal_not_kept, NULL, 0, GUARD_MEMORY},
+    {11, "breaker", breaker, NULL, 0, GUARD_BREAKER},
+    {11, "breaker, too few networks", breaker_too_few, NULL, 0, GUARD_BYPASS},
+    {11, "breaker, visits as ever", breaker_visits_as_ever, NULL, 0, GUARD_BYPASS},
     {12, "refusal not asked yet", refusal_not_asked, NULL, GUARD_NEED_REFUSAL, 0},
     {12, "retry after yield_after", retry_in_time, NULL, 0, GUARD_YIELDED},
     {12, "retry too soon", retry_too_soon, NULL, 0, GUARD_BYPASS},
