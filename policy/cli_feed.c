@@ -115,35 +115,40 @@ static json_t *make_request(const struct feed *feed, size_t count)
     return json_pack("{s:s, s:o}", "command", "feed", "visits", visits);
 }
 
-/* The daemon has answered otherwise than "ok": it will the next time, too. */
-static enum sent end_by(struct feed *feed, const json_t *reply)
+/* Not reached, or not now. Said once, until it is. */
+static enum sent note_away(struct feed *feed, const char *why)
+{
+    if (!feed->away) {
+        fprintf(feed->cli->err, "mxwarden: mxwardend at %s: ", feed->path);
+        cli_put(feed->cli->err, why);
+        fputs("; trying on\n", feed->cli->err);
+    }
+    feed->away = true;
+    feed->due = clock_mono() + feed->options->times.retry;
+    return AWAY;
+}
+
+/* The daemon has answered otherwise than "ok": it will the next time, too, unless it says so. */
+static enum sent note_refused(struct feed *feed, const json_t *reply)
 {
     const char *message = json_string_value(json_object_get(reply, "message"));
     const char *status = json_string_value(json_object_get(reply, "status"));
 
+    message = message ? message : "refused";
+    if (json_is_true(json_object_get(reply, "again")))
+        return note_away(feed, message);
     fputs("mxwarden: ", feed->cli->err);
-    cli_put(feed->cli->err, message ? message : "refused");
+    cli_put(feed->cli->err, message);
     fputc('\n', feed->cli->err);
     feed->code = strcmp(status, "usage") == 0 ? CLI_USAGE : CLI_REFUSED;
     return ENDED;
-}
-
-/* Said once, until it is back. */
-static enum sent note_away(struct feed *feed, const char *why)
-{
-    if (!feed->away)
-        fprintf(feed->cli->err, "mxwarden: cannot reach mxwardend at %s: %s; trying on\n",
-                feed->path, why);
-    feed->away = true;
-    feed->due = clock_mono() + feed->options->times.retry;
-    return AWAY;
 }
 
 static enum sent note_reached(struct feed *feed, size_t count)
 {
     drop(feed, count);
     if (feed->away)
-        fprintf(feed->cli->err, "mxwarden: mxwardend at %s is reached\n", feed->path);
+        fprintf(feed->cli->err, "mxwarden: mxwardend at %s is told again\n", feed->path);
     feed->away = feed->dropping = false;
     feed->reached = true;
     feed->due = clock_mono() + (feed->count > 0 ? 0 : feed->options->times.beat);
@@ -162,7 +167,7 @@ static enum sent send_some(struct feed *feed)
     if (!reply)
         sent = note_away(feed, why);
     else if (strcmp(json_string_value(json_object_get(reply, "status")), "ok") != 0)
-        sent = end_by(feed, reply);
+        sent = note_refused(feed, reply);
     else
         sent = note_reached(feed, count);
     json_decref(reply);

@@ -32,9 +32,11 @@
  *   feed     visits[{client listener? port?}]     of a log; none at all is a sign of life, too
  *            -> visits
  *
- * A feed is a request every few seconds: it counts as alive for 15 s after each (site.h). A visit
- * is at a local address and port, as the log has them; without a port at 25, without a listener at
- * the only one of this node. Where there is no only one: refused, and all the others noted.
+ * A feed is a request every few seconds: it counts as alive for 15 s after each that was "ok"
+ * (site.h). A visit is at a local address and port, as the log has them; without a port at 25,
+ * without a listener at the only one of this node in the client's family. Where there is no only
+ * one, the request is refused, and all other visits are noted; with "again" where none is known so
+ * far: the same request may succeed later.
  *
  * Reading is for whoever may open the socket; drain and all below it need uid 0 or the daemon's own
  * (SO_PEERCRED).

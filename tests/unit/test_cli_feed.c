@@ -291,16 +291,16 @@ static void daemon_restarts(void **state)
 {
     (void)state;
     start_feed(NULL, quick);
-    expect_said("cannot reach mxwardend at");
+    expect_said("trying on");
     write_log(VISIT("198.51.100.7"));
     start_daemon(OK);
     expect_told(TOLD("198.51.100.7"));
-    expect_said("is reached");
+    expect_said("is told again");
     stop_daemon();
-    expect_said("cannot reach");
+    expect_said("trying on");
     write_log(VISIT("198.51.100.8"));
     start_daemon(OK);
-    expect_said("is reached");
+    expect_said("is told again");
     expect_told(TOLD("198.51.100.8"));
     assert_int_equal(end_feed(), CLI_DONE);
 }
@@ -311,7 +311,7 @@ static void too_many_wait(void **state)
 
     (void)state;
     start_feed(NULL, quick);
-    expect_said("cannot reach");
+    expect_said("trying on");
     for (int i = 0; i <= CLI_FEED_MAX + 1; i++) {
         snprintf(line, sizeof line, "CONNECT from [10.0.%d.%d]:5 to [192.0.2.10]:25\n", i / 200,
                  i % 200);
@@ -344,6 +344,23 @@ static void refused(void **state)
     assert_int_equal(end_feed(), CLI_USAGE);
 }
 
+/* Refused for now: told again, and nothing is lost. */
+static void refused_for_now(void **state)
+{
+    (void)state;
+    start_daemon("{\"status\":\"refused\",\"again\":true,\"message\":\"knows none\"}\n");
+    start_feed(NULL, quick);
+    expect_said("knows none; trying on");
+    write_log(VISIT("198.51.100.7"));
+    expect_told(TOLD("198.51.100.7"));
+    expect_told(TOLD("198.51.100.7"));
+    stop_daemon();
+    start_daemon(OK);
+    expect_told(TOLD("198.51.100.7"));
+    expect_said("is told again");
+    assert_int_equal(end_feed(), CLI_DONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +373,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(too_many_wait, setup, teardown),
         cmocka_unit_test_setup_teardown(never_reached, setup, teardown),
         cmocka_unit_test_setup_teardown(refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(refused_for_now, setup, teardown),
     };
 
     signal(SIGPIPE, SIG_IGN);

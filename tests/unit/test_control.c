@@ -47,6 +47,7 @@ static struct {
     size_t dropped;
     char visits[256]; /* as many as fit */
     unsigned signs;
+    size_t listeners6;
     bool full, hold, redis_lost, put_later;
     struct engine_question *held;
     struct override_value value;
@@ -392,12 +393,12 @@ void site_note_feed(struct site *site)
     fake.signs++;
 }
 
-const struct net_addr *site_find_listener(const struct site *site, enum net_family family)
+size_t site_find_listener(const struct site *site, enum net_family family, struct net_addr *only)
 {
-    static const struct net_addr only = {NET_IPV4, {192, 0, 2, 20}};
-
     (void)site;
-    return family == NET_IPV4 ? &only : NULL;
+    if (family == NET_IPV4)
+        *only = (struct net_addr){NET_IPV4, {192, 0, 2, 20}};
+    return family == NET_IPV4 ? 1 : fake.listeners6;
 }
 
 void engine_note_visit(struct engine *engine, const struct net_addr *client,
@@ -792,7 +793,7 @@ static void feeds(void **state)
               "{\"client\":\"198.51.100.8\"}]"),
          "ok", "[198.51.100.7]>[192.0.2.10]:25 [198.51.100.8]>[192.0.2.20]:25 ", 1},
         {FEED("[{\"client\":\"2001:db8:1::7\"},{\"client\":\"198.51.100.8\"}]"), "refused",
-         "[198.51.100.8]>[192.0.2.20]:25 ", 1},
+         "[198.51.100.8]>[192.0.2.20]:25 ", 0},
         {FEED("[{\"client\":\"198.51.100.8\"},{\"client\":\"here\"}]"), "usage", "", 0},
         {FEED("[{\"client\":\"198.51.100.8\",\"listener\":\"here\"}]"), "usage", "", 0},
         {FEED("[{\"client\":\"198.51.100.8\",\"listener\":5}]"), "usage", "", 0},
@@ -816,6 +817,9 @@ static void feeds(void **state)
             fake.signs != cases[i].signs)
             fail_msg("%s: %s, noted '%s'", cases[i].request, got, fake.visits);
     }
+    for (fake.listeners6 = 0; fake.listeners6 < 3; fake.listeners6 += 2)
+        assert_non_null(strstr(ask_control(*state, FEED("[{\"client\":\"2001:db8:1::7\"}]"), 4096),
+                               fake.listeners6 ? "\"again\":false" : "\"again\":true"));
 }
 
 /* As many as may be, of the longest addresses; and one more. */
