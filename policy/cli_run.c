@@ -30,6 +30,9 @@ static const char usage_text[] =
     "  ready HOST[:PORT]       use it again, as its probes say\n"
     "  weight HOST[:PORT] N    its share within its tier, 0 to 65535\n"
     "  purge DOMAIN            forget what is known of a domain, and look it up anew\n"
+    "  seen IP                 what the site knows of a client\n"
+    "  forget IP               forget that\n"
+    "  allow IP [TIME]         let it in everywhere, for a time (default guard.learn)\n"
     "  pause [DOMAIN] [TIME]   the guard off, on every node, for a time (default 1h)\n"
     "  resume [DOMAIN]         on again\n"
     "  feed [--listener IP]    reads a mail log: clients turned away before mxwarden hears of "
@@ -67,13 +70,15 @@ static const struct command {
     const char *member[2]; /* what its words become in the request */
     int optional;          /* how many of them may be left out */
 } commands[] = {
-    {"explain", {NULL, NULL}, 0},    {"route", {"address", NULL}, 0},
-    {"mx", {"domain", NULL}, 0},     {"stats", {NULL, NULL}, 0},
-    {"hosts", {NULL, NULL}, 0},      {"drain", {"host", NULL}, 0},
-    {"ready", {"host", NULL}, 0},    {"weight", {"host", "weight"}, 0},
-    {"purge", {"domain", NULL}, 0},  {"pause", {"domain", "time"}, 2},
-    {"resume", {"domain", NULL}, 1}, {"ping", {NULL, NULL}, 0},
-    {"check", {NULL, NULL}, 0},      {"feed", {NULL, NULL}, 0},
+    {"explain", {NULL, NULL}, 0},     {"route", {"address", NULL}, 0},
+    {"mx", {"domain", NULL}, 0},      {"stats", {NULL, NULL}, 0},
+    {"hosts", {NULL, NULL}, 0},       {"drain", {"host", NULL}, 0},
+    {"ready", {"host", NULL}, 0},     {"weight", {"host", "weight"}, 0},
+    {"purge", {"domain", NULL}, 0},   {"seen", {"client", NULL}, 0},
+    {"forget", {"client", NULL}, 0},  {"allow", {"client", "time"}, 1},
+    {"pause", {"domain", "time"}, 2}, {"resume", {"domain", NULL}, 1},
+    {"ping", {NULL, NULL}, 0},        {"check", {NULL, NULL}, 0},
+    {"feed", {NULL, NULL}, 0},
 };
 
 struct arguments {
