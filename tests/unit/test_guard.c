@@ -537,6 +537,75 @@ static void reason_ignores_mode(void **state)
         }
 }
 
+static bool coin(unsigned one_in)
+{
+    return (unsigned)rand() % one_in == 0;
+}
+
+/* Facts of every kind, each now and then far from the usual. */
+static void generate(struct fixture *f)
+{
+    static const char *const addr[] = {
+        "192.0.2.10", "192.0.2.10,2001:db8::10", "2001:db8::10", "10.0.0.1", "fail", "none"};
+
+    f->addr[0] = addr[(unsigned)rand() % (coin(3) ? 6 : 2)];
+    f->question.has_sasl = coin(20);
+    f->facts.paused = coin(20);
+    f->guard.off_mx = (enum conf_off_mx)((unsigned)rand() % 4);
+    f->guard.require_observed = !coin(4);
+    if (coin(8))
+        f->facts.listener = addr_of(coin(2) ? "192.0.2.99" : "192.0.2.10");
+    f->facts.seen = coin(6);
+    f->facts.learned = coin(6);
+    f->facts.memory_complete = !coin(8);
+    f->facts.memory_good = !coin(8);
+    f->facts.memory_since = NOW - (coin(6) ? 10 : 10000);
+    f->facts.better_changed = coin(6) ? NOW - 10 : 0;
+    f->facts.bypass_nets = coin(3) ? 40 : 0;
+    f->facts.visits_fell = coin(3);
+    f->facts.refusal_kept = !coin(8);
+    f->facts.first_refused = NOW - (coin(3) ? 1000 : 0);
+}
+
+static void generate_better(struct fixture *f)
+{
+    for (size_t i = 0; i < f->facts.better_count; i++) {
+        f->facts.better[i].good = !coin(5);
+        f->facts.better[i].observed = !coin(5);
+        f->facts.better[i].good_since = NOW - (coin(5) ? 10 : 10000);
+    }
+}
+
+/* The same over generated facts: detect sees what defer would have done. */
+static void reason_ignores_mode_always(void **state)
+{
+    unsigned seen[GUARD_REASON_COUNT] = {0}, kinds = 0;
+
+    (void)state;
+    srand(20260711);
+    for (int round = 0; round < 5000; round++) {
+        struct fixture f;
+        enum guard_reason first = GUARD_REASON_COUNT;
+
+        fixture_init(&f);
+        generate(&f);
+        fixture_order(&f);
+        generate_better(&f);
+        for (enum conf_mode mode = CONF_MODE_DETECT; mode <= CONF_MODE_FILTER; mode++) {
+            struct guard_verdict verdict;
+
+            f.guard.mode = mode;
+            assert_int_equal(guard_judge(&f.facts, &verdict), GUARD_NEED_NOTHING);
+            if (mode == CONF_MODE_DETECT)
+                first = verdict.reason;
+            assert_int_equal(verdict.reason, first);
+        }
+        kinds += seen[first]++ == 0;
+        order_clear(&f.order);
+    }
+    assert_true(kinds >= 14); /* the generator reaches the rows */
+}
+
 static void every_reason_has_a_name(void **state)
 {
     (void)state;
@@ -567,9 +636,9 @@ static void row_facts_fit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(judges_each_row),     cmocka_unit_test(names_row_and_hosts),
-        cmocka_unit_test(reason_ignores_mode), cmocka_unit_test(every_reason_has_a_name),
-        cmocka_unit_test(row_facts_fit),
+        cmocka_unit_test(judges_each_row),         cmocka_unit_test(names_row_and_hosts),
+        cmocka_unit_test(reason_ignores_mode),     cmocka_unit_test(reason_ignores_mode_always),
+        cmocka_unit_test(every_reason_has_a_name), cmocka_unit_test(row_facts_fit),
     };
 
     return cmocka_run_group_tests_name("guard", tests, NULL, NULL);
