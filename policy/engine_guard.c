@@ -28,92 +28,11 @@ enum {
 
 static void step_judge(struct engine_question *q);
 
-/* --- the door: where was the client, and who was it ------------------------------------------- */
-
-/* The public side of the listener (SPEC 4, listeners): as the MX record names it. */
-static struct net_addr map_listener(const struct conf *conf, const struct question *question,
-                                    uint16_t *port)
-{
-    *port = question->listener_port;
-    for (size_t i = 0; i < conf->listener_count; i++) {
-        const struct conf_listener *map = &conf->listener[i];
-        if (!net_addr_equal(&map->local, &question->listener) ||
-            (map->local_port && question->listener_port &&
-             map->local_port != question->listener_port))
-            continue;
-        if (map->public_port)
-            *port = map->public_port;
-        return map->public;
-    }
-    return question->listener;
-}
-
 static const struct conf_guard *find_guard(const struct conf *conf, const char *domain)
 {
     const struct conf_domain *section = conf_find_domain(conf, domain, false);
 
     return section ? &section->guard : NULL;
-}
-
-static const char *stage_name(enum question_stage stage)
-{
-    return stage == QUESTION_RCPT ? "rcpt" : "connect";
-}
-
-/* Writes down that the client was here (SPEC 5, Evidence). Nobody waits for it. Our own probes, the
- * site's own hosts and `networks` (a balancer's checks, relays) are no clients. */
-static void put_visit(struct engine *engine, const struct question *question,
-                      const struct net_addr *listener, uint16_t port)
-{
-    const struct conf_guard *guard = &engine->conf->guard;
-    struct identity_set who;
-
-    if ((port != 0 && port != SMTP_PORT) || question->is_probe ||
-        conf_nets_have(&engine->conf->networks, &question->client) ||
-        site_is_claimed(engine->parts.site, &question->client))
-        return;
-    identity_of_visit(question, guard->evidence_net4, guard->evidence_net6, &who);
-    memory_put_visit(engine->parts.memory, listener, &who, stage_name(question->stage),
-                     engine->evidence_ttl);
-    if (question->stage == QUESTION_CONNECT ||
-        (question->asker == QUESTION_POLICY && question->earlier == 0))
-        site_note_visit(engine->parts.site);
-}
-
-static void note_visit(struct engine *engine, const struct question *question)
-{
-    uint16_t port;
-    struct net_addr listener = map_listener(engine->conf, question, &port);
-
-    if (listener.family == NET_NONE || question->client.family == NET_NONE)
-        return;
-    site_note_asked(engine->parts.site, &listener, question->asker);
-    if (question->stage == QUESTION_CONNECT || question->stage == QUESTION_RCPT)
-        put_visit(engine, question, &listener, port);
-}
-
-/* Nobody asked here, so this is no claim: a log may tell of other hosts' listeners, too. */
-void engine_note_visit(struct engine *engine, const struct net_addr *client,
-                       const struct net_addr *listener, uint16_t port)
-{
-    const struct question question = {
-        .stage = QUESTION_CONNECT, .client = *client, .listener = *listener, .listener_port = port};
-    struct net_addr public = map_listener(engine->conf, &question, &port);
-
-    if (public.family != NET_NONE && client->family != NET_NONE)
-        put_visit(engine, &question, &public, port);
-}
-
-/* A probe of some node came this far: its prober looks for this note. */
-static void note_proof(struct engine *engine, const struct question *question)
-{
-    uint16_t port;
-    struct net_addr listener = map_listener(engine->conf, question, &port);
-
-    if (!question->is_probe || listener.family == NET_NONE)
-        return;
-    site_note_asked(engine->parts.site, &listener, question->asker);
-    memory_put_proof(engine->parts.memory, question->nonce, &listener);
 }
 
 /* --- gathering -------------------------------------------------------------------------------- */
@@ -491,7 +410,7 @@ static void prepare(struct engine_question *q, const struct question *question)
     q->facts.question = &q->question;
     q->facts.conf = q->conf;
     q->facts.guard = find_guard(q->conf, question->recipient.domain);
-    q->facts.listener = map_listener(q->conf, question, &port);
+    q->facts.listener = engine_map_listener(q->conf, question, &port);
     q->facts.paused = pause_until(q->engine->parts.pause, question->recipient.domain) > 0;
     q->deadline = clock_mono() + ANSWER_BY_MS;
 }
@@ -501,8 +420,7 @@ struct engine_question *engine_judge(struct engine *engine, const struct questio
 {
     struct engine_question *q;
 
-    note_proof(engine, question);
-    note_visit(engine, question);
+    engine_note_evidence(engine, question);
     q = engine_begin(engine, ENGINE_JUDGE, is_judged(engine, question) ? step_judge : step_accept,
                      arg);
     if (!q)

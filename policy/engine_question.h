@@ -1,6 +1,7 @@
 /*
- * A question under way: the engine's own, shared by its three files. engine.c keeps the life
- * (begin, end, cancel), engine_guard.c and engine_route.c the steps in between.
+ * A question under way: the engine's own, shared by its files. engine.c keeps the life
+ * (begin, end, cancel), engine_guard.c and engine_route.c the steps in between; engine_evidence.c is
+ * what needs no steps.
  */
 #ifndef POLICY_ENGINE_QUESTION_H
 #define POLICY_ENGINE_QUESTION_H
@@ -74,6 +75,12 @@ struct engine_question {
 };
 
 int64_t engine_now_us(void);
+
+/* The public side of the listener (SPEC 4, listeners), as the MX record names it, and its port. */
+struct net_addr engine_map_listener(const struct conf *conf, const struct question *question,
+                                    uint16_t *port);
+/* Writes down what the question tells of its client, before anything is judged. */
+void engine_note_evidence(struct engine *engine, const struct question *question);
 
 /* A new question whose first step comes from the loop. NULL: out of memory, or too many. */
 struct engine_question *engine_begin(struct engine *engine, enum engine_kind kind,
