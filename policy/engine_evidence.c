@@ -4,6 +4,7 @@
  */
 #include "policy/engine_question.h"
 
+#include "policy/log.h"
 #include "policy/site.h"
 
 enum { SMTP_PORT = 25 };
@@ -90,4 +91,49 @@ void engine_note_evidence(struct engine *engine, const struct question *question
 {
     note_proof(engine, question);
     note_visit(engine, question);
+}
+
+/* Whether this is said for the first time about that address; a few are remembered. */
+static bool is_news(struct engine *engine, const struct net_addr *listener)
+{
+    for (size_t i = 0; i < engine->warned_count; i++)
+        if (net_addr_equal(&engine->warned[i], listener))
+            return false;
+    if (engine->warned_count == ENGINE_WARNED)
+        return false;
+    engine->warned[engine->warned_count++] = *listener;
+    return true;
+}
+
+/* An address of the ordering that is this host's own: what the local one probably stands for. */
+static bool find_own(const struct engine *engine, const struct order *order, struct net_addr *out)
+{
+    struct net_addr all[2 * FACTS_MAX_ADDRS];
+
+    for (size_t i = 0; i < order->count; i++) {
+        size_t count = order_addresses(order->host[i].addr, false, all, 2 * FACTS_MAX_ADDRS);
+        for (size_t a = 0; a < count; a++)
+            if (site_is_self_name(engine->parts.site, order->host[i].host.name) ||
+                site_is_self_addr(engine->parts.site, &all[a])) {
+                *out = all[a];
+                return true;
+            }
+    }
+    return false;
+}
+
+void engine_warn_listener(struct engine *engine, const struct net_addr *listener,
+                          const struct order *order, const char *domain)
+{
+    char local[NET_TEXT], public[NET_TEXT] = "PUBLIC";
+    struct net_addr own;
+
+    if (net_addr_scope(listener) == NET_PUBLIC || !is_news(engine, listener))
+        return;
+    if (find_own(engine, order, &own))
+        net_addr_bare(&own, public);
+    log_warning(
+        "guard: mail for %s reaches this host at %s, which no MX record names, so nobody is "
+        "judged there; if that stands for a public address, say so: listeners = {\"%s=%s\"}",
+        domain, net_addr_bare(listener, local), local, public);
 }

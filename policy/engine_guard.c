@@ -301,6 +301,9 @@ static void act(struct engine_question *q, const struct guard_verdict *verdict)
 {
     char line[VERDICT_LINE_SIZE];
 
+    if (verdict->reason == GUARD_OFF_MX)
+        engine_warn_listener(q->engine, &q->facts.listener, &q->order,
+                             q->question.recipient.domain);
     if (verdict->reason == GUARD_BYPASS || verdict->reason == GUARD_BREAKER)
         note_bypass(q);
     if (verdict->reason == GUARD_YIELDED || verdict->reason == GUARD_LEARNED)

@@ -13,12 +13,16 @@
 
 #include <event2/event.h>
 
+enum { ENGINE_WARNED = 16 };
+
 struct engine {
     struct engine_parts parts;
     struct conf *conf;
     int64_t evidence_ttl; /* seconds: the longest that any domain asks for */
     struct tide_nets bypassing;
     int64_t alerted; /* monotonic ms of the last word about them */
+    size_t warned_count;
+    struct net_addr warned[ENGINE_WARNED];
     size_t count;
     struct engine_question *first;
 };
@@ -81,6 +85,10 @@ struct net_addr engine_map_listener(const struct conf *conf, const struct questi
                                     uint16_t *port);
 /* Writes down what the question tells of its client, before anything is judged. */
 void engine_note_evidence(struct engine *engine, const struct question *question);
+/* Says once for each listener on a private address that is no MX of the domain which entry in
+ * `listeners` may be missing (hazards A11). */
+void engine_warn_listener(struct engine *engine, const struct net_addr *listener,
+                          const struct order *order, const char *domain);
 
 /* A new question whose first step comes from the loop. NULL: out of memory, or too many. */
 struct engine_question *engine_begin(struct engine *engine, enum engine_kind kind,

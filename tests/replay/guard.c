@@ -462,6 +462,18 @@ static void listeners_are_mapped(void **state)
     site_close(&site);
 }
 
+/* Behind NAT without an entry: nobody is judged, and the warning names the entry that is missing. */
+static void missing_listener_is_named(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = at(stranger(), "10.0.0.20");
+
+    (void)state;
+    expect_accept(site.mx2, &mail, "off-mx");
+    assert_non_null(strstr(world_warning(site.mx2), "listeners = {\"10.0.0.20=" MX2 "\"}"));
+    site_close(&site);
+}
+
 /* Whoever says EHLO mxwp-... is no probe for that. */
 static void probe_name_unlocks_nothing(void **state)
 {
@@ -689,6 +701,7 @@ int replay_guard(void)
         cmocka_unit_test(filter_diverts_single_recipients),
         cmocka_unit_test(others_are_let_alone),
         cmocka_unit_test(listeners_are_mapped),
+        cmocka_unit_test(missing_listener_is_named),
         cmocka_unit_test(probe_name_unlocks_nothing),
         cmocka_unit_test(own_hosts_leave_no_evidence),
         cmocka_unit_test(keys_have_their_times),

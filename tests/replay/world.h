@@ -68,9 +68,10 @@ void world_set_milter(const char *addr, bool attached, const char *local);
 /* Starts a daemon; address is the one that its probes come from. conf is the text of its file. */
 struct node *world_start(const char *conf, const char *address);
 void world_reload(struct node *node, const char *conf);
-void world_stop(struct node *node);             /* as by SIGTERM */
-void world_kill(struct node *node);             /* as by SIGKILL: nothing is sent */
-const char *world_log(const struct node *node); /* the last line at info or above */
+void world_stop(struct node *node);                 /* as by SIGTERM */
+void world_kill(struct node *node);                 /* as by SIGKILL: nothing is sent */
+const char *world_log(const struct node *node);     /* the last line at info or above */
+const char *world_warning(const struct node *node); /* the last warning */
 
 /* --- asking, in the real protocols -------------------------------------------------------------- */
 struct world_mail {

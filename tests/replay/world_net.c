@@ -28,7 +28,7 @@ struct node {
     char address[NET_TEXT];
     struct listen *listen[8];
     size_t listen_count;
-    char log[4096], reason[64];
+    char log[4096], warning[4096], reason[64];
     bool stopped;
 };
 
@@ -55,7 +55,8 @@ bool log_has(enum conf_log_level level)
     return level != CONF_LOG_DEBUG;
 }
 
-static void __attribute__((format(printf, 1, 0))) keep(const char *format, va_list arguments)
+static void __attribute__((format(printf, 2, 0)))
+keep(bool warns, const char *format, va_list arguments)
 {
     char line[4096];
     const char *reason;
@@ -67,23 +68,25 @@ static void __attribute__((format(printf, 1, 0))) keep(const char *format, va_li
     if (!world_current)
         return;
     strcpy(world_current->log, line);
+    if (warns)
+        strcpy(world_current->warning, line);
     reason = strncmp(line, "guard ", 6) == 0 ? strstr(line, " reason=") : NULL;
     if (reason)
         snprintf(world_current->reason, sizeof world_current->reason, "%.*s",
                  (int)strcspn(reason + 8, " "), reason + 8);
 }
 
-#define LOG_AS(verb)                                                                               \
+#define LOG_AS(verb, warns)                                                                        \
     void verb(const char *format, ...)                                                             \
     {                                                                                              \
         va_list arguments;                                                                         \
         va_start(arguments, format);                                                               \
-        keep(format, arguments);                                                                   \
+        keep(warns, format, arguments);                                                            \
         va_end(arguments);                                                                         \
     }
-LOG_AS(log_error)
-LOG_AS(log_warning)
-LOG_AS(log_info)
+LOG_AS(log_error, false)
+LOG_AS(log_warning, true)
+LOG_AS(log_info, false)
 
 void log_debug(const char *format, ...)
 {
@@ -99,6 +102,11 @@ char *log_escape(const char *text, char *out, size_t size)
 const char *world_log(const struct node *node)
 {
     return node->log;
+}
+
+const char *world_warning(const struct node *node)
+{
+    return node->warning;
 }
 
 const char *world_reason(struct node *node)
