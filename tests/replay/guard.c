@@ -447,6 +447,77 @@ static void others_are_let_alone(void **state)
     site_close(&site);
 }
 
+/* mx1 over IPv4 only: who comes to mx2 over IPv6 cannot have gone there first. */
+static void other_family_is_not_blamed(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_mx("six.example.com", "10 mx1.example.com,20 six.example.com");
+    world_set_addr("six.example.com", MX2 ",2001:db8::20");
+    world_reload(site.mx2,
+                 SITE_CONF("mx2.example.com",
+                           "domain \"six.example.com\" { guard { mode = \"defer\" } }\n"));
+    world_run(16 * MINUTE);
+    mail.recipient = "u@six.example.com";
+    expect_defer(site.mx2, &mail);
+    mail.client = "2001:db8:7::7";
+    mail.listener = "2001:db8::20";
+    expect_accept(site.mx2, &mail, "best");
+    site_close(&site);
+}
+
+/* One session, two recipients: mx2 is the backup of one domain and the preferred host of the other. */
+static void each_recipient_by_its_own_domain(void **state)
+{
+    static const char *const both[][2] = {{"RCPT", "u@example.com"}, {"RCPT", "u@other.example"}};
+    struct site site = site_start(
+        SITE_CONF("mx1.example.com", ""),
+        SITE_CONF("mx2.example.com", "domain \"other.example\" { guard { mode = \"defer\" } }\n"));
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_set_mx("other.example", "10 mx2.example.com,20 mx1.example.com");
+    world_run(22 * MINUTE);
+    mail.policy = true;
+    assert_string_equal(world_session(site.mx2, &mail, both, 2),
+                        "DEFER_IF_PERMIT 4.7.1 Please deliver to the preferred MX first "
+                        "(mx1.example.com)|DUNNO");
+    site_close(&site);
+}
+
+/* Three tiers: a visit at either better one counts; the middle one alone is held against nobody when
+ * the best is healthy and was visited. */
+static void three_hosts(void **state)
+{
+    struct site site =
+        site_start(SITE_CONF("mx1.example.com", ""),
+                   SITE_CONF("mx2.example.com",
+                             "own = {\"192.0.2.30\"}\n"
+                             "domain \"three.example.com\" { guard { mode = \"defer\" } }\n"));
+    struct world_mail mail = at(stranger(), "192.0.2.30"), first = at(mail, MX2);
+
+    (void)state;
+    world_set_mx("three.example.com", "10 mx1.example.com,20 mx2.example.com,30 mx3.example.com");
+    world_set_addr("mx3.example.com", "192.0.2.30");
+    world_set_host("192.0.2.30", WORLD_SMTP_UP, site.mx2);
+    world_run(22 * MINUTE);
+    mail.recipient = "u@three.example.com";
+    expect_verdict(site.mx2, &mail,
+                   "451 4.7.1 Please deliver to the preferred MX first (mx1.example.com)",
+                   "bypass");
+    world_set_host(MX1, WORLD_SMTP_REFUSED, site.mx1);
+    world_run(6000);
+    expect_verdict(site.mx2, &mail,
+                   "451 4.7.1 Please deliver to the preferred MX first (mx2.example.com)",
+                   "bypass");
+    world_visit(site.mx2, &first);
+    world_run(10);
+    expect_accept(site.mx2, &mail, "seen");
+    site_close(&site);
+}
+
 /* The listener's address behind NAT, mapped. */
 static void listeners_are_mapped(void **state)
 {
@@ -700,6 +771,9 @@ int replay_guard(void)
         cmocka_unit_test(off_mx_is_refused_where_asked),
         cmocka_unit_test(filter_diverts_single_recipients),
         cmocka_unit_test(others_are_let_alone),
+        cmocka_unit_test(other_family_is_not_blamed),
+        cmocka_unit_test(each_recipient_by_its_own_domain),
+        cmocka_unit_test(three_hosts),
         cmocka_unit_test(listeners_are_mapped),
         cmocka_unit_test(missing_listener_is_named),
         cmocka_unit_test(probe_name_unlocks_nothing),
