@@ -28,7 +28,7 @@ enum {
     SMTP_PORT = 25,
 };
 
-const struct cli_feed_times cli_feed_usual = {.batch = 100, .beat = 5000, .retry = 1000};
+const struct cli_feed_times cli_feed_usual = {.batch = 100, .beat = 5000, .retry = 250};
 
 enum sent { SENT, AWAY, ENDED };
 

@@ -443,7 +443,9 @@ static void check_service(struct checking *checking, const struct postconf_servi
         check_maps(checking, service, "smtp_dns_reply_filter", "dnsfilter");
     } else if (postconf_word_is(&service->command, "postscreen") &&
                !checking->world->conf->needs_feed) {
-        mtacheck_add(checking->findings, MTACHECK_WARNING, "set needs_feed = true",
+        mtacheck_add(checking->findings, MTACHECK_WARNING,
+                     "set needs_feed = true, run mxwarden feed, and permit the other MX hosts in "
+                     "postscreen_access_list",
                      "postscreen turns clients away before mxwarden hears of them, and other hosts "
                      "count that as not having come");
     }
