@@ -213,6 +213,10 @@ mount -t tmpfs -o mode=755 var /var
 mkdir -p /var/spool/smtpd /var/lib/opensmtpd/empty /var/empty
 chmod 711 /var/spool/smtpd
 ln -s /run /var/run
+# The package's script would have made it so.
+cp /usr/sbin/smtpctl /var/smtpctl
+chgrp opensmtpq /var/smtpctl
+chmod 2755 /var/smtpctl
 exec /usr/sbin/smtpd -d -f {folder}/smtpd.conf
 """
 
@@ -231,6 +235,7 @@ class OpensmtpdSender(Sender):
         self.folder.mkdir()
         self.log = self.folder / "log"
         self.process = None
+        self.tried = {}  # (message, tries so far): since when it waits
 
     def begin(self, pool):
         table = "table pool { %s }" % ", ".join(pool) if pool else ""
@@ -245,18 +250,20 @@ class OpensmtpdSender(Sender):
 
     def smtpctl(self, *words):
         return self.host.run("nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", "--",
-                             "smtpctl", *words).stdout
+                             "/var/smtpctl", *words).stdout
 
     def entries(self):
-        """id|family|kind|..|sender|recipient|dest|created|expire|last try|tries|state|..."""
+        """id|family|kind||sender|recipient|dest|created|expire|flags|tries|state|due in|error"""
         rows = [line.split("|") for line in self.smtpctl("show", "queue").splitlines()]
         return [row for row in rows if len(row) > 11]
 
     def tend(self):
-        due = time.time() - INTERVAL
+        now = time.monotonic()
         for row in self.entries():
-            if row[11] == "pending" and 0 < int(row[9]) <= due:
-                self.smtpctl("schedule", row[0])
+            ident, tries = row[0], row[10]
+            if row[11] == "pending" and tries != "0" and now - self.tried.setdefault(
+                    (ident, tries), now) >= INTERVAL:
+                self.smtpctl("schedule", ident)
 
     def queue(self):
         return {row[5] for row in self.entries()}
