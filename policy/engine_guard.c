@@ -60,6 +60,7 @@ static void look_at_better(struct engine_question *q)
         better->good =
             view.health.last_good && (now - view.health.at) * 1000 < 2 * q->conf->health.interval;
         better->good_since = view.health.good_since;
+        better->probed_at = view.health.at;
         better->observed = view.observed;
     }
 }
@@ -160,6 +161,11 @@ static void got_known(void *arg, const struct memory_known *known)
     q->facts.memory_good = memory_get_state(q->engine->parts.memory, q->facts.guard->grace,
                                             &q->facts.memory_since) == MEMORY_GOOD;
     q->facts.seen = known->seen_at > 0;
+    q->facts.visit = (struct guard_trace){
+        .at = known->seen_at, .where = known->seen_where, .shared = known->shared};
+    memcpy(q->facts.visit.as, known->seen_as, sizeof q->facts.visit.as);
+    q->facts.lesson = (struct guard_trace){.at = known->learned_at, .shared = known->shared};
+    memcpy(q->facts.lesson.as, known->learned_as, sizeof q->facts.lesson.as);
     look_at_tides(q);
     q->facts.learned = known->learned_at > 0;
     q->learned_at = known->learned_any ? q->facts.now : known->learned_at;

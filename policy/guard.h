@@ -12,6 +12,7 @@
 #define POLICY_GUARD_H
 
 #include "policy/conf.h"
+#include "policy/identity.h"
 #include "policy/order.h"
 #include "policy/question.h"
 
@@ -67,9 +68,18 @@ struct guard_better {
     struct net_addr addr;
     bool good;          /* last probe good, younger than two intervals */
     int64_t good_since; /* Unix seconds since when it has been good without a break */
+    int64_t probed_at;  /* of its last result; 0 never */
     bool observed;
 };
 enum { GUARD_MAX_BETTER = 64 };
+
+/* Where a piece of knowledge about the client comes from. */
+struct guard_trace {
+    int64_t at;            /* Unix seconds */
+    struct net_addr where; /* of a visit */
+    char as[IDENTITY_SIZE];
+    bool shared; /* read from Redis; else this process knew it itself */
+};
 
 struct guard_facts {
     const struct question *question;
@@ -91,8 +101,9 @@ struct guard_facts {
     bool memory_good;     /* can be read and written, does not evict */
     int64_t memory_since; /* nothing was forgotten since */
     bool seen, learned;
-    unsigned bypass_nets; /* networks that bypassed in breaker_window */
-    bool visits_fell;     /* at a better host, below 1/breaker_factor of their average */
+    struct guard_trace visit, lesson; /* what they rest on, for people */
+    unsigned bypass_nets;             /* networks that bypassed in breaker_window */
+    bool visits_fell; /* at a better host, below 1/breaker_factor of their average */
 
     bool has_refusal;
     bool refusal_kept;     /* it could be noted */

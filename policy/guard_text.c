@@ -28,17 +28,17 @@ const char *guard_row_name(unsigned row)
 
 static void order_fact(const struct guard_facts *facts, char *out, size_t size)
 {
-    if (!facts->has_order) {
+    const struct facts *mx = facts->has_order ? facts->order->mx : NULL;
+
+    if (!facts->has_order)
         snprintf(out, size, "not asked for");
-        return;
-    }
-    if (!facts->order->mx) {
+    else if (!mx)
         snprintf(out, size, "could not be had in time");
-        return;
-    }
-    snprintf(out, size, "%s, %zu hosts, %s", facts_state_name(facts->order->state),
-             facts->order->count,
-             facts->order->own ? "resolved by this host" : "partly from Redis");
+    else
+        snprintf(out, size, "%s, %zu hosts, %s %" PRId64 " s ago%s", facts_state_name(mx->state),
+                 facts->order->count, mx->own ? "resolved here" : "by Redis, fetched",
+                 facts->now - mx->fetched,
+                 facts->order->own || !mx->own ? "" : ", addresses by Redis");
 }
 
 static void place_fact(const struct guard_facts *facts, char *out, size_t size)
@@ -74,22 +74,40 @@ static void better_fact(const struct guard_facts *facts, unsigned row, char *out
                             better->observed ? "" : "not ");
         else if (better->good)
             more = snprintf(out + length, size - length,
-                            " good for %" PRId64 " s of %" PRId64 " (hold_down)",
-                            facts->now - better->good_since, facts->guard->hold_down / 1000);
+                            " good for %" PRId64 " s of %" PRId64 " (hold_down), probed %" PRId64
+                            " s ago",
+                            facts->now - better->good_since, facts->guard->hold_down / 1000,
+                            facts->now - better->probed_at);
+        else if (better->probed_at > 0)
+            more = snprintf(out + length, size - length, " not good, probed %" PRId64 " s ago",
+                            facts->now - better->probed_at);
         else
-            more = snprintf(out + length, size - length, " not good");
+            more = snprintf(out + length, size - length, " never probed");
         length += more > 0 ? (size_t)more : 0;
     }
 }
 
+static const char *source_of(const struct guard_trace *trace)
+{
+    return trace->shared ? "by Redis" : "by this node";
+}
+
 static void memory_fact(const struct guard_facts *facts, unsigned row, char *out, size_t size)
 {
+    const struct guard_trace *visit = &facts->visit, *lesson = &facts->lesson;
+    char text[NET_TEXT];
+
     if (!facts->has_memory)
         snprintf(out, size, "not asked");
-    else if (row == 8)
-        snprintf(out, size, "%s", facts->seen ? "yes" : "no");
-    else if (row == 9)
-        snprintf(out, size, "%s", facts->learned ? "yes" : "no");
+    else if (row == 8 && facts->seen)
+        snprintf(out, size, "at %s, %" PRId64 " s ago, as %s, %s",
+                 net_addr_format(&visit->where, text), facts->now - visit->at, visit->as,
+                 source_of(visit));
+    else if (row == 9 && facts->learned)
+        snprintf(out, size, "%" PRId64 " s ago, as %s, %s", facts->now - lesson->at, lesson->as,
+                 source_of(lesson));
+    else if (row != 10)
+        snprintf(out, size, "no");
     else
         snprintf(out, size, "%s, %s, nothing forgotten for %" PRId64 " s",
                  facts->memory_complete ? "answered" : "did not answer",

@@ -69,6 +69,7 @@ struct memory_known {
     int64_t learned_at; /* 0: not learned */
     bool learned_any;   /* as MEMORY_ANY_DOMAIN: by an administrator, who said for how long */
     char seen_as[IDENTITY_SIZE], learned_as[IDENTITY_SIZE];
+    bool shared; /* it was Redis that knew; else this process's own table */
     struct net_addr seen_where;
 };
 /* Called once, from the loop, never inside memory_ask. */

@@ -170,6 +170,7 @@ static void known_replied(void *arg, enum store_status status,
     size_t index = 0;
 
     wait->known.complete = status == STORE_OK;
+    wait->known.shared = true;
     for (size_t r = 0; r < count; r++)
         for (size_t i = 0; i < store_reply_count(reply[r]); i++, index++) {
             const char *text = store_reply_text(store_reply_at(reply[r], i), NULL);

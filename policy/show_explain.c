@@ -41,7 +41,7 @@ static const char *hint_of(enum guard_reason reason)
     case GUARD_BREAKER:
         return "many networks bypass, and visits at a better host fell: the way there may be "
                "broken";
-    case GUARD_BYPASS: return "a retry after guard.yield_after will be let in";
+    case GUARD_BYPASS: /* bypass_hint */
     case GUARD_EXEMPT_SASL:
     case GUARD_EXEMPT_CERT:
     case GUARD_EXEMPT_NETWORK:
@@ -61,6 +61,26 @@ static const char *hint_of(enum guard_reason reason)
     case GUARD_REASON_COUNT: break;
     }
     return "";
+}
+
+/* What this very client can do to be let in. */
+static json_t *bypass_hint(const struct guard_facts *facts, const struct guard_verdict *verdict)
+{
+    const char *better = verdict->better ? verdict->better->name : "a better MX";
+    json_int_t wait = facts->guard->yield_after / 1000;
+
+    if (facts->first_refused > 0)
+        wait -= facts->now - facts->first_refused;
+    return json_sprintf("it is let in once it has been to %s, or when it tries the same sender and "
+                        "recipient again %lld s after %s",
+                        better, (long long)wait,
+                        facts->first_refused > 0 ? "now" : "its first refusal");
+}
+
+static json_t *show_hint(const struct guard_facts *facts, const struct guard_verdict *verdict)
+{
+    return verdict->reason == GUARD_BYPASS ? bypass_hint(facts, verdict)
+                                           : json_string(hint_of(verdict->reason));
 }
 
 static json_t *show_rows(const struct guard_facts *facts, unsigned decided)
@@ -85,10 +105,10 @@ json_t *show_explain(const struct engine_explained *explained)
     const struct guard_facts *facts = explained->facts;
     const struct guard_verdict *verdict = &explained->verdict;
 
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "status", "ok", "verdict",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o}", "status", "ok", "verdict",
                      verdict_name(facts->guard, verdict, facts->question), "reason",
                      guard_reason_name(verdict->reason), "reply", explained->action, "domain",
                      explained->domain, "mode",
                      facts->guard ? conf_mode_name(facts->guard->mode) : "none", "rows",
-                     show_rows(facts, verdict->row), "hint", hint_of(verdict->reason));
+                     show_rows(facts, verdict->row), "hint", show_hint(facts, verdict));
 }

@@ -739,6 +739,8 @@ static void explain_notes_nothing(void **state)
                                     "\"listener\": \"" MX2 "\", \"rcpt\": \"u@example.com\", "
                                     "\"sender\": \"a@example.net\"}");
     assert_non_null(strstr(reply, "\"bypass\""));
+    assert_non_null(strstr(reply, "once it has been to mx1.example.com"));
+    assert_non_null(strstr(reply, " (hold_down), probed "));
     assert_false(world_has_key("mxw1:defer:*"));
     assert_false(world_has_key("mxw1:seen:*"));
     site_close(&site);

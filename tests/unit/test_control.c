@@ -476,7 +476,7 @@ static const struct {
       "{\"row\":1,\"test\":\"exempt\",\"holds\":false,",
       "{\"row\":13,\"test\":\"bypass\",\"holds\":"
       "true,",
-      "\"hint\":\"a retry after"}},
+      "\"hint\":\"it is let in once"}},
     {"explain without a client",
      "{\"command\":\"explain\"," MX2 "\"rcpt\":\"u@example.com\"}\n",
      {"\"status\":\"usage\"", "client is missing"}},
