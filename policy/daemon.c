@@ -20,6 +20,7 @@
 #include "policy/site.h"
 #include "policy/stats.h"
 #include "policy/survey.h"
+#include "policy/tally.h"
 #include "policy/watch.h"
 
 #include <event2/event.h>
@@ -52,6 +53,7 @@ struct daemon {
     struct pause *pause;
     struct stats *stats;
     struct survey *survey;
+    struct tally *tally;
     struct engine *engine;
     struct conversation conversation;
     struct listen_handler handler[3]; /* socketmap, policy, control */
@@ -230,9 +232,10 @@ static bool build_policy(struct daemon *daemon)
     daemon->pause = pause_new(conf->cache.prefix, &daemon->clock, daemon->store);
     if (!daemon->stats || !daemon->memory || !daemon->site || !daemon->override || !daemon->pause)
         return false;
+    daemon->tally = tally_new(daemon->base, &daemon->clock, daemon->memory, daemon->stats);
     daemon->watch = watch_new(daemon->base, conf, &daemon->clock, daemon->memory, daemon->store,
                               daemon->site, &hooks);
-    return daemon->watch != NULL;
+    return daemon->tally && daemon->watch;
 }
 
 static bool build_track(struct daemon *daemon)
@@ -328,7 +331,8 @@ static bool build_engine(struct daemon *daemon)
                                  .site = daemon->site,
                                  .override = daemon->override,
                                  .pause = daemon->pause,
-                                 .stats = daemon->stats};
+                                 .stats = daemon->stats,
+                                 .tally = daemon->tally};
 
     daemon->survey = survey_new(&survey, daemon->conf, on_ready, daemon);
     parts.survey = daemon->survey;
@@ -376,6 +380,7 @@ void daemon_free(struct daemon *daemon)
     if (daemon->stopping)
         event_free(daemon->stopping);
     engine_free(daemon->engine);
+    tally_free(daemon->tally);
     survey_free(daemon->survey);
     if (daemon->track)
         track_free(daemon->track);
@@ -493,8 +498,10 @@ static void on_stopping(evutil_socket_t fd, short what, void *arg)
     daemon->quiet = engine_count(daemon->engine) == 0 ? daemon->quiet + 1 : 0;
     if (daemon->quiet < 2 && clock_mono() < daemon->stop_deadline)
         event_add(daemon->stopping, &again);
-    else
+    else {
+        tally_stop(daemon->tally);
         stats_flush(daemon->stats, on_flushed, daemon);
+    }
 }
 
 void daemon_stop(struct daemon *daemon, daemon_stopped *stopped, void *arg)

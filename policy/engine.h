@@ -50,6 +50,7 @@ struct pause;
 struct site;
 struct stats;
 struct survey;
+struct tally;
 struct watch;
 
 /* What the engine works with; all outlive it. */
@@ -64,6 +65,7 @@ struct engine_parts {
     struct pause *pause;
     struct stats *stats;
     struct survey *survey;
+    struct tally *tally;
 };
 
 enum {

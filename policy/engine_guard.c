@@ -7,6 +7,7 @@
 #include "policy/pause.h"
 #include "policy/site.h"
 #include "policy/stats.h"
+#include "policy/tally.h"
 #include "policy/verdict.h"
 #include "policy/watch.h"
 
@@ -209,6 +210,7 @@ static void got_refusal(void *arg, const struct memory_refused *refused)
     end_wait(q);
     q->facts.has_refusal = true;
     q->facts.refusal_kept = refused->complete;
+    q->refused_anew = refused->fresh;
     q->facts.first_refused = refused->first_at;
     if (q->kind == ENGINE_EXPLAIN && refused->first_at == 0)
         q->facts.refusal_kept = true; /* nothing was to be kept */
@@ -303,6 +305,33 @@ static void note_bypass(struct engine_question *q)
                 q->facts.visits_fell ? "open, since visits there fell" : "closed");
 }
 
+/* For the report: what was judged, and whom to follow (tally.h). */
+static void tally(struct engine_question *q, const struct guard_verdict *verdict)
+{
+    const struct conf_guard *guard = &q->conf->guard;
+    struct tally *tally = q->engine->parts.tally;
+    const char *domain = q->question.recipient.domain;
+    const struct tally_message message = {.domain = domain,
+                                          .has_section = conf_find_domain(q->conf, domain, true),
+                                          .instance = q->question.instance};
+    struct net_addr better[GUARD_MAX_BETTER];
+    struct identity_set who;
+
+    if (q->question.stage == QUESTION_DATA || verdict->reason == GUARD_UNGUARDED)
+        return;
+    tally_judged(tally, &message);
+    if (verdict->reason != GUARD_BYPASS || !q->refused_anew)
+        return;
+    for (size_t i = 0; i < q->facts.better_count; i++)
+        better[i] = q->facts.better[i].addr;
+    identity_of_visit(&q->question, guard->evidence_net4, guard->evidence_net6, &who);
+    tally_refused(tally, &message,
+                  &(struct tally_refusal){.better = better,
+                                          .better_count = q->facts.better_count,
+                                          .who = &who,
+                                          .dry = is_dry(q)});
+}
+
 static void act(struct engine_question *q, const struct guard_verdict *verdict)
 {
     char line[VERDICT_LINE_SIZE];
@@ -316,6 +345,7 @@ static void act(struct engine_question *q, const struct guard_verdict *verdict)
         learn(q, verdict->reason == GUARD_YIELDED);
     if (verdict->reason == GUARD_LEARNED)
         renew(q);
+    tally(q, verdict);
     /* At DATA the recipient is judged again, not anew: only a FILTER is news. */
     if (q->question.stage == QUESTION_DATA &&
         strcmp(verdict_name(q->facts.guard, verdict, &q->question), "accept") == 0)

@@ -68,6 +68,7 @@ struct engine_question {
     int64_t deadline;   /* monotonic ms: what is not known by then is not known */
     int64_t learned_at; /* Unix seconds */
     char learned_as[IDENTITY_SIZE];
+    bool refused_anew; /* nobody had been refused this before */
 
     /* Routes. */
     struct address address;

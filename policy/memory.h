@@ -80,6 +80,7 @@ struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *
 /* Notes a (would-be) refusal under each digest unless one is known, and tells the earliest. */
 struct memory_refused {
     bool complete;    /* false: Redis did not take it */
+    bool fresh;       /* noted now, and none of the digests was known before */
     int64_t first_at; /* Unix seconds of the earliest refusal, this one included */
     unsigned which;   /* index of the digest that was earliest */
 };

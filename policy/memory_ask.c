@@ -289,6 +289,8 @@ static void refused_read(struct memory_wait *wait, enum store_status status,
         const char *text = store_reply_text(reply[i], NULL);
         if (text)
             note_refusal(wait, i / stride, memory_parse_stamp(text, now));
+        if (store_reply_kind(reply[i + 1 - stride]) == STORE_KIND_NIL) /* SET NX found one */
+            wait->refused.fresh = false;
         if (text ? is_ahead(text, now) : stride == 2) /* or written, and not there */
             wait->refused.complete = false;
     }
@@ -314,9 +316,10 @@ static void refuse_here(struct memory_wait *wait, size_t index, const char *key,
     const struct memory_note *known = memory_note_get(wait->memory, key);
     int64_t now = memory_now(wait->memory);
 
-    if (known)
+    if (known) {
         note_refusal(wait, index, now - (clock_mono() - known->mono) / 1000);
-    else if (note) {
+        wait->refused.fresh = false;
+    } else if (note) {
         memory_note_put(wait->memory, key, now, "", MEMORY_DEFER_TTL);
         note_refusal(wait, index, now);
     }
@@ -333,6 +336,7 @@ static struct memory_wait *ask_refusal(struct memory *memory, const struct ident
         return NULL;
     wait->refused_done = done;
     wait->refused.complete = !memory->store && digests->count > 0;
+    wait->refused.fresh = note && digests->count > 0;
     snprintf(now, sizeof now, "%" PRId64, memory_now(memory));
     snprintf(ttl, sizeof ttl, "%d", MEMORY_DEFER_TTL);
     batch = digests->count ? memory_batch(memory) : NULL;

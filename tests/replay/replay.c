@@ -5,5 +5,5 @@
 
 int main(void)
 {
-    return replay_guard() + replay_faults() + replay_route() + replay_feed();
+    return replay_guard() + replay_faults() + replay_route() + replay_feed() + replay_report();
 }

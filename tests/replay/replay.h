@@ -30,5 +30,6 @@ int replay_guard(void);
 int replay_faults(void);
 int replay_route(void);
 int replay_feed(void);
+int replay_report(void);
 
 #endif

@@ -1,0 +1,163 @@
+/*
+ * What mxwarden report tells: whom the guard refused, or would have, and what became of them.
+ */
+#include "tests/replay/replay.h"
+#include "tests/replay/site.h"
+
+#include "cache/clock.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+static struct world_mail sender(const char *client, const char *from, const char *recipient)
+{
+    struct world_mail mail = stranger();
+
+    mail.client = client;
+    mail.name = NULL;
+    mail.sender = from;
+    mail.recipient = recipient;
+    mail.instance = from;
+    return mail;
+}
+
+/* A counter of mx2's today; the daemon sends them every 2 s. */
+static long counted(const char *field)
+{
+    time_t now = WORLD_START_UNIX + (time_t)(world_now() / 1000);
+    char command[256], day[16];
+    struct tm tm;
+
+    world_run(2100);
+    strftime(day, sizeof day, "%Y%m%d", gmtime_r(&now, &tm));
+    snprintf(command, sizeof command, "HGET mxw1:stat:mx2.example.com:%s %s", day, field);
+    return strtol(world_redis(command), NULL, 10);
+}
+
+static void expect_count(const char *field, long wanted)
+{
+    long got = counted(field);
+
+    if (got != wanted)
+        fail_msg("%s is %ld, not %ld", field, got, wanted);
+}
+
+/* Detect answers before its second look at the memory. */
+static void expect_bypass(struct node *node, const struct world_mail *mail)
+{
+    assert_string_equal(world_rcpt(node, mail), "DUNNO");
+    world_run(300);
+    assert_string_equal(world_reason(node), "bypass");
+}
+
+#define DETECT "detect.example.com"
+
+/* Three strangers in detect; one of them writes to the same recipient again. */
+static void one_of_three_returns(void **state)
+{
+    struct site site = site_open();
+    struct world_mail one = sender("198.51.100.7", "a@example.net", "u@" DETECT);
+    struct world_mail two = sender("203.0.113.7", "b@example.org", "u@" DETECT);
+    struct world_mail three = sender("192.0.2.200", "c@example.com", "u@" DETECT);
+
+    (void)state;
+    expect_bypass(site.mx2, &one);
+    expect_bypass(site.mx2, &two);
+    expect_bypass(site.mx2, &three);
+    world_run(MINUTE);
+    expect_count("bypass:" DETECT, 3);
+    world_run(9 * MINUTE);
+    one.instance = "another";
+    expect_accept(site.mx2, &one, "yielded");
+    world_run(11 * MINUTE);
+    expect_count("judged:" DETECT, 4);
+    expect_count("bypass:" DETECT, 3);
+    expect_count("yielded:" DETECT, 1);
+    expect_count("better:" DETECT, 0);
+    expect_count("delay_lt_900:" DETECT, 1);
+    assert_in_range(counted("delay:" DETECT), 600, 605);
+    site_close(&site);
+}
+
+/* Refused, it goes to the better host, as stock senders do. */
+static void delay_until_the_better_host(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger(), again = at(mail, MX1);
+
+    (void)state;
+    expect_defer(site.mx2, &mail);
+    world_run(7 * MINUTE);
+    expect_accept(site.mx1, &again, "best");
+    world_run(5 * MINUTE);
+    expect_count("bypass:example.com", 1);
+    expect_count("better:example.com", 1);
+    expect_count("delay_lt_900:example.com", 1);
+    assert_in_range(counted("delay:example.com"), 420, 425);
+    site_close(&site);
+}
+
+/* One message to three recipients, tried three times in four minutes: one refusal. */
+static void messages_are_counted(void **state)
+{
+    static const char *const recipient[] = {"u@example.com", "v@example.com", "w@example.com"};
+    static const char *const instance[] = {"m1", "m2", "m3"};
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    for (size_t try = 0; try < 3; try++) {
+        mail.instance = instance[try];
+        for (size_t i = 0; i < 3; i++) {
+            mail.recipient = recipient[i];
+            expect_defer(site.mx2, &mail);
+        }
+        world_run(MINUTE);
+    }
+    expect_count("judged:example.com", 3);
+    expect_count("bypass:example.com", 1);
+    expect_count("guard_bypass", 9);
+    site_close(&site);
+}
+
+/* Domains without a section of their own are counted together. */
+static void others_are_the_rest(void **state)
+{
+    struct site site =
+        site_start(SITE_CONF("mx1.example.com", "domain \"*\" { guard { mode = \"detect\" } }\n"),
+                   SITE_CONF("mx2.example.com", "domain \"*\" { guard { mode = \"detect\" } }\n"));
+    struct world_mail mail = sender("198.51.100.7", "a@example.net", "u@example.org");
+
+    (void)state;
+    world_set_mx("example.org", "10 mx1.example.com,20 mx2.example.com");
+    expect_bypass(site.mx2, &mail);
+    expect_count("judged:*", 1);
+    expect_count("judged:example.org", 0);
+    site_close(&site);
+}
+
+/* What a daemon that ends did not see the end of is said to be unknown. */
+static void end_of_the_daemon(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    expect_defer(site.mx2, &mail);
+    world_stop(site.mx2);
+    site.mx2 = NULL;
+    expect_count("bypass:example.com", 1);
+    expect_count("unknown:example.com", 1);
+    site_close(&site);
+}
+
+int replay_report(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_of_three_returns), cmocka_unit_test(delay_until_the_better_host),
+        cmocka_unit_test(messages_are_counted), cmocka_unit_test(others_are_the_rest),
+        cmocka_unit_test(end_of_the_daemon),
+    };
+
+    return cmocka_run_group_tests_name("replay-report", tests, NULL, NULL);
+}
