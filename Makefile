@@ -143,6 +143,12 @@ tsan:
 	@scripts/packages build check
 	@tests/milter/tsan
 
+# What the guard costs real senders, into doc/harm.md: some twenty minutes.
+harm:
+	@scripts/packages build check
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@scripts/harm $(B)
+
 mutants:
 	@scripts/packages build check
 	@scripts/mutants $(B)

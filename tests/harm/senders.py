@@ -42,7 +42,7 @@ class Sender:
             self.host.ip("addr", "add", address + "/32", "dev", "eth0")
         self.host.ip("route", "replace", space.SITE, "dev", "eth0", "src", v4[0])
         if v6:
-            self.host.ip("addr", "add", v6 + "/128", "dev", "eth0")
+            self.host.ip("addr", "add", v6 + "/128", "dev", "eth0", "nodad")
             self.host.ip("-6", "route", "replace", space.SITE6, "dev", "eth0", "src", v6)
 
     def tend(self):
