@@ -166,7 +166,7 @@ install: all
 clean:
 	rm -rf build build-san build-tsan build-clang
 
-.PHONY: all run check tests lint bench demo mutants tsan install clean
+.PHONY: all run check tests lint bench demo mutants harm tsan install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(DEPS)
