@@ -15,14 +15,10 @@ static const struct conf_later {
     const char *key;
     const char *value; /* a glob over the values concerned */
 } conf_laters[] = {
-    {CONF_LISTEN, "http", "*"},
-    {CONF_CACHE, "redis", "sentinel:*"},
-    {CONF_CACHE, "secret_file", "*"},
-    {CONF_HEALTH, "slow_start", "*"},
-    {CONF_GUARD, "trap", "*"},
-    {CONF_DOMAIN, "route", "srv"},
-    {CONF_DOMAIN, "flush", "*"},
-    {CONF_POOL, "spill", "*"},
+    {CONF_LISTEN, "http", "*"},       {CONF_CACHE, "redis", "sentinel:*"},
+    {CONF_CACHE, "secret_file", "*"}, {CONF_HEALTH, "slow_start", "*"},
+    {CONF_GUARD, "trap", "*"},        {CONF_DOMAIN, "route", "srv"},
+    {CONF_DOMAIN, "flush", "*"},      {CONF_POOL, "spill", "*"},
     {CONF_MATCH, NULL, NULL}, /* the section as a whole */
 };
 

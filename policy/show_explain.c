@@ -79,8 +79,8 @@ static json_t *bypass_hint(const struct guard_facts *facts, const struct guard_v
 
 static json_t *show_hint(const struct guard_facts *facts, const struct guard_verdict *verdict)
 {
-    return verdict->reason == GUARD_BYPASS ? bypass_hint(facts, verdict)
-                                           : json_string(hint_of(verdict->reason));
+    return facts->guard && verdict->reason == GUARD_BYPASS ? bypass_hint(facts, verdict)
+                                                           : json_string(hint_of(verdict->reason));
 }
 
 static json_t *show_rows(const struct guard_facts *facts, unsigned decided)

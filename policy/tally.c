@@ -258,7 +258,7 @@ void tally_refused(struct tally *tally, const struct tally_message *message,
 
 void tally_stop(struct tally *tally)
 {
-    while (tally->count > 0) {
+    while (tally->followed && tally->count > 0) {
         struct followed *last = tally->followed[tally->count - 1];
         memory_cancel(last->wait);
         settle(last, REPORT_UNKNOWN);

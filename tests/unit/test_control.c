@@ -13,7 +13,6 @@
 #include "policy/pause.h"
 #include "policy/site.h"
 #include "policy/show.h"
-#include "policy/site.h"
 #include "policy/stats.h"
 #include "policy/watch.h"
 
