@@ -4,7 +4,7 @@
 #   make run        installs what is missing, builds, starts both daemons in the foreground
 #   make check      installs what the tests need, builds, runs every test
 #   make install    DESTDIR= PREFIX= as usual
-#   make lint mutants tsan bench demo
+#   make lint mutants tsan bench harm demo
 #
 # CC, CFLAGS, LDFLAGS, DESTDIR, PREFIX are the caller's. SAN=1 builds with ASan and UBSan, TSAN=1
 # with the thread sanitiser, each into a build folder of its own.
