@@ -101,6 +101,7 @@ static void on_tracked(void *arg, const char *key)
     if (!key) {
         fetch_forget_all(daemon->fetch);
         override_changed(daemon->override, NULL);
+        pause_changed(daemon->pause);
         site_changed(daemon->site, NULL);
         memory_changed(daemon->memory);
         return;
@@ -136,6 +137,7 @@ static void on_track_up(void *arg)
 
     override_set_tracked(daemon->override, true);
     override_changed(daemon->override, NULL);
+    pause_changed(daemon->pause);
     fetch_forget_all(daemon->fetch); /* what changed before was told to nobody */
     site_beat(daemon->site);
 }
@@ -229,7 +231,7 @@ static bool build_policy(struct daemon *daemon)
     daemon->memory = memory_new(daemon->base, &memory, &daemon->clock, daemon->store);
     daemon->site = site_new(daemon->base, conf, &daemon->clock, daemon->fetch, daemon->store);
     daemon->override = override_new(daemon->base, conf->cache.prefix, daemon->store);
-    daemon->pause = pause_new(conf->cache.prefix, &daemon->clock, daemon->store);
+    daemon->pause = pause_new(daemon->base, conf->cache.prefix, &daemon->clock, daemon->store);
     if (!daemon->stats || !daemon->memory || !daemon->site || !daemon->override || !daemon->pause)
         return false;
     daemon->tally = tally_new(daemon->base, &daemon->clock, daemon->memory, daemon->stats);

@@ -6,12 +6,13 @@
 #include "cache/keys.h"
 #include "cache/name.h"
 
+#include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ENTRIES = 1000 };
+enum { MAX_ENTRIES = 1000, POLL_SECONDS = 5 };
 
 struct entry {
     char domain[NAME_SIZE];
@@ -22,31 +23,43 @@ struct pause {
     char key[KEYS_SIZE];
     const struct clock *clock;
     struct store *store;
+    struct event *poll;
     size_t count;
     struct entry *entry; /* MAX_ENTRIES of them */
 };
 
-struct pause *pause_new(const char *prefix, const struct clock *clock, struct store *store)
+static void on_poll(evutil_socket_t fd, short what, void *arg)
 {
+    (void)fd;
+    (void)what;
+    pause_changed(arg);
+}
+
+struct pause *pause_new(struct event_base *base, const char *prefix, const struct clock *clock,
+                        struct store *store)
+{
+    const struct timeval often = {.tv_sec = POLL_SECONDS};
     struct pause *pause = calloc(1, sizeof *pause);
 
     if (!pause)
         return NULL;
-    pause->entry = calloc(MAX_ENTRIES, sizeof *pause->entry);
-    if (!pause->entry) {
-        free(pause);
-        return NULL;
-    }
     snprintf(pause->key, sizeof pause->key, "%s:override:pause", prefix);
     pause->clock = clock;
     pause->store = store;
-    return pause;
+    pause->entry = calloc(MAX_ENTRIES, sizeof *pause->entry);
+    pause->poll = event_new(base, -1, EV_PERSIST, on_poll, pause);
+    if (pause->entry && pause->poll && event_add(pause->poll, &often) == 0)
+        return pause;
+    pause_free(pause);
+    return NULL;
 }
 
 void pause_free(struct pause *pause)
 {
     if (!pause)
         return;
+    if (pause->poll)
+        event_free(pause->poll);
     free(pause->entry);
     free(pause);
 }

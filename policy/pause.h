@@ -2,7 +2,8 @@
  * Pauses: the guard off for a time, for the whole site or one domain (`mxwarden pause`).
  *
  * One HASH, override:pause, field = domain or "*", value = Unix second at which it ends; its TTL is
- * that of the last to end. Being under `override`, it is tracked: every node knows within a second.
+ * that of the last to end. Being under `override`, it is tracked: every node knows within a second,
+ * and within a few where tracking is away.
  * Without Redis, or while it is away, a pause holds in this process. Whatever cannot be read is no
  * pause; one longer than PAUSE_MAX counts as that long.
  */
@@ -15,12 +16,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct event_base;
 struct pause;
 
 enum { PAUSE_MAX = 30 * 24 * 3600 }; /* seconds */
 #define PAUSE_EVERYTHING "*"
 
-struct pause *pause_new(const char *prefix, const struct clock *clock, struct store *store);
+struct pause *pause_new(struct event_base *base, const char *prefix, const struct clock *clock,
+                        struct store *store);
 void pause_free(struct pause *pause); /* NULL is fine */
 
 /* When the pause of domain, or the site's, ends; 0: the guard is on. Never waits. */

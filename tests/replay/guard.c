@@ -692,6 +692,22 @@ static void pause_is_the_whole_sites(void **state)
     site_close(&site);
 }
 
+/* A node that starts, or hears of nothing for a while, learns of a pause all the same. */
+static void pause_is_found_at_the_start(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_stop(site.mx2);
+    world_control(site.mx1, "{\"command\": \"pause\", \"time\": \"1h\"}");
+    site.mx2 = world_start(SITE_CONF("mx2.example.com", ""), MX2);
+    world_set_host(MX2, WORLD_SMTP_UP, site.mx2);
+    world_run(8000);
+    expect_accept(site.mx2, &mail, "exempt-pause");
+    site_close(&site);
+}
+
 static void pause_ends_by_itself(void **state)
 {
     struct site site = site_open();
@@ -786,6 +802,7 @@ int replay_guard(void)
         cmocka_unit_test(reload_keeps_names),
         cmocka_unit_test(client_is_shown_allowed_and_forgotten),
         cmocka_unit_test(pause_is_the_whole_sites),
+        cmocka_unit_test(pause_is_found_at_the_start),
         cmocka_unit_test(pause_ends_by_itself),
         cmocka_unit_test(pause_by_hand),
         cmocka_unit_test(explain_notes_nothing),
