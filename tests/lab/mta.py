@@ -1,4 +1,5 @@
 """A real Postfix on a lab host, attached to mxwarden as the README recommends."""
+import contextlib
 import json
 import os
 import pathlib
@@ -155,6 +156,24 @@ class Postfix:
             self.configure(routes=routes)
             self.stop()
             self.start()
+
+    @contextlib.contextmanager
+    def changed(self, master, main=lambda text: text):
+        """Runs with other files, which the functions make of the present ones, until the end."""
+        files = {self.folder / "master.cf": master, self.folder / "main.cf": main}
+        before = {path: path.read_text() for path in files}
+
+        def put(texts):
+            for path, text in texts.items():
+                write(path, text)
+            self.stop()
+            self.start()
+
+        put({path: change(before[path]) for path, change in files.items()})
+        try:
+            yield
+        finally:
+            put(before)
 
     def heal(self):
         self.attach(routes=True)

@@ -21,6 +21,14 @@ domain "detect.example.com" { guard { mode = "detect" } }
 domain "tag.example.com" { guard { mode = "tag" } }
 domain "off.example.com" { guard { mode = "off" } }
 """
+# What the domains above leave out; mx2 is no MX of the last two.
+MODES = """
+domain "hold.modes.example.com" { guard { mode = "hold" } }
+domain "reject.modes.example.com" { guard { mode = "reject" } }
+domain "filter.modes.example.com" { guard { mode = "filter" } }
+domain "defer.off.example.com" { guard { off_mx = "defer" } }
+domain "reject.off.example.com" { guard { off_mx = "reject" } }
+"""
 POOL = """
 domain "pool.example.com" { guard { mode = "off" } route = "pool gateways" }
 domain "relayed.example.com" { guard { mode = "off" } route = "primary" }

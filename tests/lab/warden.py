@@ -30,6 +30,7 @@ class Warden:
         self.log, self.milter_log = host.folder / "mxwardend.log", host.folder / "milter.log"
         self.daemon = self.milter = None
         self.text = ""
+        self.inside = None  # a folder in a chroot: sockets there, too; the milter's only there
         self.ended = set()  # process ids that a case or heal ended on purpose
         # As packaged: the folder is open to Postfix's group and to nobody else.
         self.folder.mkdir(mode=0o750)
@@ -38,10 +39,20 @@ class Warden:
     def configure(self, text):
         """Writes the file. listen and node are the lab's own; text is the rest."""
         self.text = text
-        at = f"unix:{self.folder}"
+        folders = [self.folder, self.inside] if self.inside else [self.folder]
+        policy, socketmap = (", ".join(f'"unix:{folder}/{name}.sock"' for folder in folders)
+                             for name in ("policy", "socketmap"))
         write(self.file, f'node = "{self.name}"\n{text}\nlisten {{\n'
-              f'  policy = {{"{at}/policy.sock"}}\n  socketmap = {{"{at}/socketmap.sock"}}\n'
-              f'  milter = "{at}/milter.sock"\n  control = "{at}/control.sock"\n}}\n')
+              f'  policy = {{{policy}}}\n  socketmap = {{{socketmap}}}\n'
+              f'  milter = "unix:{folders[-1]}/milter.sock"\n'
+              f'  control = "unix:{self.folder}/control.sock"\n}}\n')
+
+    def move(self, inside):
+        """Begins anew with its sockets in that folder, too; None: in its own alone."""
+        for program in ("mxwarden-milter", "mxwardend"):
+            self.stop(program)
+        self.inside, text, self.text = inside, self.text, ""
+        self.heal(text)
 
     def start(self, program):
         log = self.log if program == "mxwardend" else self.milter_log
@@ -94,7 +105,8 @@ class Warden:
         sock = socket.socket(socket.AF_UNIX)
         sock.settimeout(5)
         try:
-            sock.connect(str(self.folder / f"{which}.sock"))
+            folder = self.inside if self.inside and which == "milter" else self.folder
+            sock.connect(str(folder / f"{which}.sock"))
         except OSError:
             sock.close()
             raise

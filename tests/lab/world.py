@@ -42,6 +42,10 @@ opposite MX 10 mx2
 opposite MX 20 mx1
 relayed MX 10 mx1
 relayed MX 20 mx2
+*.modes MX 10 mx1
+*.modes MX 20 mx2
+*.modes MX 20 mx2p
+*.off MX 10 mx1
 null MX 0 .
 """
 NET = """
