@@ -275,6 +275,69 @@ static void print_seen(const struct cli *cli, const json_t *reply)
     cli_table_clear(&table);
 }
 
+static void print_reasons(const struct cli *cli, json_t *reasons)
+{
+    struct cli_table table;
+    char text[TEXT_SIZE];
+
+    fputc('\n', cli->out);
+    cli_table_init(&table, "REASON|>RECIPIENTS");
+    for (void *at = json_object_iter(reasons); at; at = json_object_iter_next(reasons, at)) {
+        const char *name = json_object_iter_key(at);
+        cli_table_add(&table, (const char *[CELLS]){name, number_text(reasons, name, text)});
+    }
+    cli_table_print(&table, cli);
+    cli_table_clear(&table);
+}
+
+static void print_domains(const struct cli *cli, const json_t *domains)
+{
+    static const char *const counts[] = {"judged", "bypass",  "yielded", "better",
+                                         "silent", "unknown", "open"};
+    enum { COUNTS = sizeof counts / sizeof counts[0] };
+    struct cli_table table;
+    const json_t *domain;
+    size_t i;
+
+    cli_table_init(&table, "DOMAIN|MODE|>JUDGED|>BYPASS|>YIELDED|>BETTER|>SILENT|>UNKNOWN|>OPEN|"
+                           ">MEAN DELAY|>BELOW");
+    json_array_foreach(domains, i, domain)
+    {
+        const json_t *delay = json_object_get(domain, "delay");
+        const char *cell[CELLS] = {text_of(domain, "domain"), text_of(domain, "mode")};
+        char text[COUNTS + 2][TEXT_SIZE];
+        for (size_t c = 0; c < COUNTS; c++)
+            cell[2 + c] = number_text(domain, counts[c], text[c]);
+        cell[2 + COUNTS] = number_text(delay, "mean", text[COUNTS]);
+        cell[3 + COUNTS] = number_text(delay, "below", text[COUNTS + 1]);
+        cli_table_add(&table, cell);
+    }
+    cli_table_print(&table, cli);
+    cli_table_clear(&table);
+}
+
+static void print_report(const struct cli *cli, const json_t *reply)
+{
+    const json_t *domains = json_object_get(reply, "domains");
+    char text[TEXT_SIZE], joined[1024];
+
+    put_joined(json_object_get(reply, "nodes"), joined, sizeof joined);
+    if (number_of(reply, "since") > 0) {
+        put_line(cli, "for", age_text(reply, "since", text));
+    } else {
+        put_line(cli, "from", text_of(reply, "from"));
+        put_line(cli, "to", text_of(reply, "to"));
+    }
+    put_line(cli, "nodes", joined);
+    if (json_array_size(domains) == 0) {
+        fputs("\nnothing has been judged\n", cli->out);
+        return;
+    }
+    fputc('\n', cli->out);
+    print_domains(cli, domains);
+    print_reasons(cli, json_object_get(reply, "reasons"));
+}
+
 static void print_ping(const struct cli *cli, const json_t *reply)
 {
     char text[TEXT_SIZE];
@@ -300,7 +363,7 @@ void cli_print(const struct cli *cli, const char *command, const json_t *reply)
     } prints[] = {
         {"explain", print_explain}, {"route", print_route}, {"mx", print_mx},
         {"stats", print_stats},     {"hosts", print_hosts}, {"ping", print_ping},
-        {"seen", print_seen},
+        {"report", print_report},   {"seen", print_seen},
     };
 
     for (size_t i = 0; i < sizeof prints / sizeof prints[0]; i++)

@@ -26,6 +26,7 @@ static const char usage_text[] =
     "  mx DOMAIN               the domain's mail servers as known here, and what is wrong\n"
     "  stats                   the counters\n"
     "  hosts                   the hosts under watch: health, observation, overrides\n"
+    "  report [--days N]       whom the guard refused, or would have, and who came back\n"
     "  drain HOST[:PORT]       send no new mail to a host\n"
     "  ready HOST[:PORT]       use it again, as its probes say\n"
     "  weight HOST[:PORT] N    its share within its tier, 0 to 65535\n"
@@ -47,9 +48,10 @@ static const char usage_text[] =
 
 enum { OPTION_JSON = 256, OPTION_FACT };
 
-/* What `explain` takes; the names are the request's, too. `feed` takes the listener. */
-static const char *const facts[] = {"client", "listener", "rcpt", "sender", "helo", "name"};
-enum { FACT_LISTENER = 1, FACTS = sizeof facts / sizeof facts[0], FACTS_NEEDED = 3 };
+/* What `explain` takes; the names are the request's, too. `feed` takes the listener, and `report`
+ * the days alone. */
+static const char *const facts[] = {"client", "listener", "rcpt", "sender", "helo", "name", "days"};
+enum { FACT_LISTENER = 1, FACT_DAYS = 6, FACTS = sizeof facts / sizeof facts[0], FACTS_NEEDED = 3 };
 
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
@@ -62,6 +64,7 @@ static const struct option options[] = {
     {"sender", required_argument, NULL, OPTION_FACT + 3},
     {"helo", required_argument, NULL, OPTION_FACT + 4},
     {"name", required_argument, NULL, OPTION_FACT + 5},
+    {"days", required_argument, NULL, OPTION_FACT + FACT_DAYS},
     {NULL, 0, NULL, 0},
 };
 
@@ -78,7 +81,7 @@ static const struct command {
     {"forget", {"client", NULL}, 0},  {"allow", {"client", "time"}, 1},
     {"pause", {"domain", "time"}, 2}, {"resume", {"domain", NULL}, 1},
     {"ping", {NULL, NULL}, 0},        {"check", {NULL, NULL}, 0},
-    {"feed", {NULL, NULL}, 0},
+    {"feed", {NULL, NULL}, 0},        {"report", {NULL, NULL}, 0},
 };
 
 struct arguments {
@@ -146,10 +149,13 @@ static const char *check_arguments(const struct command *command, const struct a
     int wanted = 1 + (command->member[0] != NULL) + (command->member[1] != NULL);
     bool explains = strcmp(command->name, "explain") == 0;
     bool feeds = strcmp(command->name, "feed") == 0;
+    bool reports = strcmp(command->name, "report") == 0;
 
     if (given->count > wanted || given->count < wanted - command->optional)
         return given->count < wanted ? "something is missing after " : "too many words after ";
-    for (size_t i = 0; i < FACTS; i++) {
+    if (given->fact[FACT_DAYS] && !reports)
+        return "only report takes --days, not ";
+    for (size_t i = 0; i < FACT_DAYS; i++) {
         if (given->fact[i] && !explains && !(feeds && i == FACT_LISTENER))
             return "only explain takes facts as options, not ";
         if (explains && i < FACTS_NEEDED && !given->fact[i])
@@ -163,8 +169,8 @@ static void put_word(json_t *request, const char *member, const char *word)
     char *end;
     long number = strtol(word, &end, 10);
 
-    /* The daemon refuses a weight that stays a text. */
-    if (strcmp(member, "weight") == 0 && *word && *end == '\0')
+    /* The daemon refuses a number that stays a text. */
+    if ((strcmp(member, "weight") == 0 || strcmp(member, "days") == 0) && *word && *end == '\0')
         json_object_set_new(request, member, json_integer(number));
     else
         json_object_set_new(request, member, json_string(word));
@@ -188,7 +194,7 @@ static json_t *make_request(const struct command *command, const struct argument
     }
     for (size_t i = 0; i < FACTS; i++)
         if (given->fact[i])
-            json_object_set_new(request, facts[i], json_string(given->fact[i]));
+            put_word(request, facts[i], given->fact[i]);
     return request;
 }
 

@@ -197,14 +197,15 @@ static const struct command {
     void (*run)(struct control_ask *ask, const json_t *request);
     bool changes;
 } commands[] = {
-    {"ping", control_ping, false},    {"explain", control_explain, false},
-    {"route", control_route, false},  {"mx", control_mx, false},
-    {"stats", control_stats, false},  {"hosts", control_hosts, false},
-    {"drain", control_drain, true},   {"ready", control_ready, true},
-    {"weight", control_weight, true}, {"purge", control_purge, true},
-    {"seen", control_seen, false},    {"forget", control_forget, true},
-    {"allow", control_allow, true},   {"pause", control_pause, true},
-    {"resume", control_resume, true}, {"feed", control_feed, true},
+    {"ping", control_ping, false},     {"explain", control_explain, false},
+    {"route", control_route, false},   {"mx", control_mx, false},
+    {"stats", control_stats, false},   {"hosts", control_hosts, false},
+    {"report", control_report, false}, {"drain", control_drain, true},
+    {"ready", control_ready, true},    {"weight", control_weight, true},
+    {"purge", control_purge, true},    {"seen", control_seen, false},
+    {"forget", control_forget, true},  {"allow", control_allow, true},
+    {"pause", control_pause, true},    {"resume", control_resume, true},
+    {"feed", control_feed, true},
 };
 
 static const struct command *find_command(const char *name)

@@ -23,6 +23,9 @@
  *   hosts    -> hosts[{host port address state streak since at ms usable observed missing detail
  *               override weight used_by[]}]
  *   seen     client -> client complete visits[{listener as at stage}] learned[{domain as at dry}]
+ *   report   days?   (1 to 35, default 7)
+ *            -> from to since? nodes[] domains[{domain mode judged bypass yielded better silent
+ *               unknown open delay?{count mean below}}] reasons{}
  *   drain    host   | ready host | weight host weight | purge domain
  *            -> message
  *   forget   client   | allow client time?
@@ -37,6 +40,11 @@
  * without a listener at the only one of this node in the client's family. Where there is no only
  * one, the request is refused, and all other visits are noted; with "again" where none is known so
  * far: the same request may succeed later.
+ *
+ * A report counts messages, of the UTC days from and to and those between; since instead where there
+ * is no Redis, and the counters are this process's. Of bypass, the messages that were or would have
+ * been refused, five members say what became of them (tally.h) and make its sum; open is what is not
+ * known yet. delay is from the refusal to the return, in seconds; none was as long as below.
  *
  * Reading is for whoever may open the socket; drain and all below it need uid 0 or the daemon's own
  * (SO_PEERCRED).

@@ -352,6 +352,19 @@ size_t peers_listeners(const struct peers *peers, struct net_addr *out, size_t s
     return count;
 }
 
+size_t peers_names(const struct peers *peers, char (*out)[NAME_SIZE], size_t size)
+{
+    int64_t now = clock_mono();
+    size_t count = 0;
+
+    for (size_t i = 0; i < peers->nodes.count && count < size; i++) {
+        const struct peer_node *node = peers->nodes.item[i];
+        if (is_live(node, now))
+            strcpy(out[count++], node->node.name);
+    }
+    return count;
+}
+
 const struct tide_visits *peers_visits(const struct peers *peers, const struct net_addr *addr)
 {
     int64_t now = clock_mono();

@@ -48,6 +48,8 @@ bool peers_claim(const struct peers *peers, const struct net_addr *addr);
 
 /* The visits that the live node with that listener has told of; NULL for none. */
 const struct tide_visits *peers_visits(const struct peers *peers, const struct net_addr *addr);
+/* The names of all live nodes, into out[at most size]. */
+size_t peers_names(const struct peers *peers, char (*out)[NAME_SIZE], size_t size);
 /* The listeners of all live nodes, into out[at most size]. */
 size_t peers_listeners(const struct peers *peers, struct net_addr *out, size_t size);
 

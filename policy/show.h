@@ -5,6 +5,7 @@
 #ifndef POLICY_SHOW_H
 #define POLICY_SHOW_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct conf;
@@ -13,6 +14,7 @@ struct engine_routed_view;
 struct json_t;
 struct order;
 struct override;
+struct report;
 struct stats;
 struct store;
 struct watch;
@@ -26,5 +28,16 @@ struct json_t *show_hosts(const struct conf *conf, const struct watch *watch,
 /* store is NULL where there is no Redis; since: Unix seconds of the start. */
 struct json_t *show_stats(const char *node, int64_t since, const struct stats *stats,
                           const struct store *store);
+
+/* What a report is of: days ("20261121", the first and the last), and the nodes that had counters.
+ * since is the start of the process where they are its own, 0 where they are the days'. */
+struct show_span {
+    const char *from, *to;
+    int64_t since;
+    const char *const *node;
+    size_t node_count;
+};
+struct json_t *show_report(const struct report *report, const struct show_span *span,
+                           const struct conf *conf);
 
 #endif

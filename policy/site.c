@@ -380,6 +380,11 @@ bool site_has_fallen(const struct site *site, const struct net_addr *addr, int64
     return visits && tide_has_fallen(visits, clock_mono(), window, factor);
 }
 
+size_t site_nodes(const struct site *site, char (*out)[NAME_SIZE], size_t size)
+{
+    return site->peers ? peers_names(site->peers, out, size) : 0;
+}
+
 size_t site_listeners(const struct site *site, struct net_addr *out, size_t size)
 {
     struct net_addr theirs[SITE_LISTED];

@@ -71,6 +71,9 @@ size_t site_find_listener(const struct site *site, enum net_family family, struc
 /* The listeners of all live nodes, this one's first, no address twice, into out[at most size]. */
 size_t site_listeners(const struct site *site, struct net_addr *out, size_t size);
 
+/* The names of all other live nodes, into out[at most size]. */
+size_t site_nodes(const struct site *site, char (*out)[NAME_SIZE], size_t size);
+
 /* node:<name> changed in Redis, or everything did (NULL): from the tracking connection. */
 void site_changed(struct site *site, const char *name);
 /* Writes the heartbeat now (after a reconnect, say). */

@@ -151,12 +151,62 @@ static void end_of_the_daemon(void **state)
     site_close(&site);
 }
 
+static const char *report(struct node *node, const char *days)
+{
+    char request[64];
+
+    snprintf(request, sizeof request, "{\"command\":\"report\"%s%s}", *days ? ",\"days\":" : "",
+             days);
+    return world_control(node, request);
+}
+
+static void expect_part(const char *reply, const char *part)
+{
+    if (!strstr(reply, part))
+        fail_msg("no %s in %s", part, reply);
+}
+
+/* Both nodes count, on two days, and either reports all of it. */
+static void report_adds_nodes_and_days(void **state)
+{
+    struct site site = site_open();
+    struct world_mail one = sender("198.51.100.7", "a@example.net", "u@" DETECT);
+    struct world_mail first = sender("203.0.113.7", "b@example.org", "u@" DETECT);
+
+    (void)state;
+    world_redis("HINCRBY mxw1:stat:mx2.example.com:20270114 bypass:" DETECT " 4");
+    world_redis("HINCRBY mxw1:stat:mx2.example.com:20270114 silent:" DETECT " 3");
+    expect_bypass(site.mx2, &one);
+    first.listener = MX1;
+    expect_accept(site.mx1, &first, "best");
+    world_run(2100);
+    expect_part(report(site.mx1, ""), "\"from\":\"20270109\",\"to\":\"20270115\",\"since\":null,"
+                                      "\"nodes\":[\"mx1.example.com\",\"mx2.example.com\"]");
+    expect_part(report(site.mx1, ""),
+                "{\"domain\":\"" DETECT "\",\"mode\":\"detect\",\"judged\":2,\"bypass\":5,"
+                "\"yielded\":0,\"better\":0,\"silent\":3,\"unknown\":0,\"open\":2,\"delay\":null}");
+    expect_part(report(site.mx2, "1"), "\"judged\":2,\"bypass\":1,");
+    expect_part(report(site.mx2, "1"), "\"reasons\":{\"best\":1,\"bypass\":1}");
+    world_stop(site.mx2); /* known by its name all the same */
+    site.mx2 = NULL;
+    world_run(2 * MINUTE);
+    expect_part(report(site.mx1, "1"), "\"nodes\":[\"mx1.example.com\",\"mx2.example.com\"]");
+    expect_part(report(site.mx1, "1"), "\"unknown\":1,");
+    world_redis("DEL mxw1:stat:mx2.example.com:20270115");
+    world_redis("SET mxw1:stat:mx2.example.com:20270115 nonsense");
+    expect_part(report(site.mx1, "1"), "\"nodes\":[\"mx1.example.com\"]");
+    world_set_redis(WORLD_REDIS_DOWN);
+    expect_part(report(site.mx1, "1"), "\"status\":\"refused\"");
+    world_set_redis(WORLD_REDIS_UP);
+    site_close(&site);
+}
+
 int replay_report(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_of_three_returns), cmocka_unit_test(delay_until_the_better_host),
         cmocka_unit_test(messages_are_counted), cmocka_unit_test(others_are_the_rest),
-        cmocka_unit_test(end_of_the_daemon),
+        cmocka_unit_test(end_of_the_daemon),    cmocka_unit_test(report_adds_nodes_and_days),
     };
 
     return cmocka_run_group_tests_name("replay-report", tests, NULL, NULL);

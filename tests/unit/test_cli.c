@@ -68,6 +68,18 @@ static const struct {
     {"{\"command\":\"pause\",\"domain\":\"a.example\",\"time\":\"2h\"}",
      "{\"status\":\"ok\",\"message\":\"off there\"}\n"},
     {"{\"command\":\"resume\"}", "{\"status\":\"ok\",\"message\":\"on\"}\n"},
+    {"{\"command\":\"report\"}",
+     "{\"status\":\"ok\",\"from\":\"20261115\",\"to\":\"20261121\",\"since\":null,\"nodes\":"
+     "[\"mx1.example.com\",\"mx2.example.com\"],\"domains\":[{\"domain\":\"example.com\",\"mode\":"
+     "\"detect\",\"judged\":900,\"bypass\":7,\"yielded\":1,\"better\":2,\"silent\":3,\"unknown\":0,"
+     "\"open\":1,\"delay\":{\"count\":1,\"mean\":600,\"below\":900}},{\"domain\":\"*\",\"mode\":"
+     "\"\",\"judged\":5,\"bypass\":0,\"yielded\":0,\"better\":0,\"silent\":0,\"unknown\":0,"
+     "\"open\":0,\"delay\":null}],\"reasons\":{\"seen\":893,\"bypass\":12}}\n"},
+    {"{\"command\":\"report\",\"days\":30}",
+     "{\"status\":\"ok\",\"from\":\"20261023\",\"to\":\"20261121\",\"since\":null,\"nodes\":"
+     "[],\"domains\":[],\"reasons\":{}}\n"},
+    {"{\"command\":\"report\",\"days\":\"week\"}",
+     "{\"status\":\"usage\",\"message\":\"days must be a number\"}\n"},
     {"{\"command\":\"purge\",\"domain\":\"short.example\"}", "{\"status\":\"o"},
     {"{\"command\":\"purge\",\"domain\":\"no.example\"}", "{\"state\":\"ok\"}\n"},
     {"{\"command\":\"purge\",\"domain\":\"none.example\"}", ""},
@@ -213,6 +225,17 @@ static const struct {
     {"pause, one", "-c FILE pause a.example 2h", CLI_DONE, "off there\n", NULL},
     {"resume", "-c FILE resume", CLI_DONE, "on\n", NULL},
     {"pause, too much", "-c FILE pause a.example 2h now", CLI_USAGE, NULL, "too many words"},
+    {"report", "-c FILE report", CLI_DONE,
+     "from      20261115\nto        20261121\nnodes     mx1.example.com, mx2.example.com\n\n"
+     "DOMAIN\tMODE\tJUDGED\tBYPASS\tYIELDED\tBETTER\tSILENT\tUNKNOWN\tOPEN\tMEAN DELAY\tBELOW\n"
+     "example.com\tdetect\t900\t7\t1\t2\t3\t0\t1\t600\t900\n*\t-\t5\t0\t0\t0\t0\t0\t0\t-\t-\n\n"
+     "REASON\tRECIPIENTS\nseen\t893\nbypass\t12\n",
+     NULL},
+    {"report, of nothing", "-c FILE report --days 30", CLI_DONE, "\nnothing has been judged\n",
+     NULL},
+    {"report, no number", "-c FILE report --days week", CLI_USAGE, NULL, "must be a number"},
+    {"days of another command", "-c FILE stats --days 3", CLI_USAGE, NULL, "only report takes"},
+    {"a fact for report", "-c FILE report --client 192.0.2.1", CLI_USAGE, NULL, "only explain"},
     {"an answer cut off", "-c FILE purge short.example", CLI_UNREACHABLE, NULL,
      "cannot reach mxwardend at"},
     {"an answer without status", "-c FILE purge no.example", CLI_UNREACHABLE, NULL,

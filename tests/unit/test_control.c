@@ -295,12 +295,56 @@ void stats_each(const struct stats *stats, stats_visit *visit, void *arg)
     (void)stats;
     visit(arg, "guard_seen", 3);
     visit(arg, "mx_hits", 42);
+    visit(arg, "judged:example.com", 9);
+    visit(arg, "bypass:example.com", 2);
 }
 
 bool store_is_up(const struct store *store)
 {
     (void)store;
     return false;
+}
+
+/* A report over Redis is the replay's; here Redis is away. */
+struct store_batch *store_batch_new(bool transaction)
+{
+    (void)transaction;
+    return NULL;
+}
+
+void store_batch_add(struct store_batch *batch, ...)
+{
+    (void)batch;
+}
+
+bool store_send(struct store *store, struct store_batch *batch, store_done *done, void *arg)
+{
+    (void)store, (void)batch, (void)done, (void)arg;
+    return false;
+}
+
+size_t store_reply_count(const struct store_reply *reply)
+{
+    (void)reply;
+    return 0;
+}
+
+const struct store_reply *store_reply_at(const struct store_reply *reply, size_t index)
+{
+    (void)index;
+    return reply;
+}
+
+const char *store_reply_text(const struct store_reply *reply, size_t *length)
+{
+    (void)reply, (void)length;
+    return NULL;
+}
+
+size_t site_nodes(const struct site *site, char (*out)[NAME_SIZE], size_t size)
+{
+    (void)site, (void)out, (void)size;
+    return 0;
 }
 
 const char *store_run_id(const struct store *store)
@@ -527,6 +571,17 @@ static const struct {
     {"an empty line", "\n", {"\"status\":\"usage\""}},
     {"not UTF-8", "{\"command\":\"\xff\"}\n", {"\"status\":\"usage\""}},
     {"a member twice", "{\"command\":\"ping\",\"command\":\"stats\"}\n", {"\"status\":\"usage\""}},
+    {"report of one process",
+     "{\"command\":\"report\",\"days\":1}\n",
+     {"\"status\":\"ok\"", "\"since\":1800000000", "\"nodes\":[\"mx2.example.com\"]",
+      "\"from\":\"20270115\",\"to\":\"20270115\"",
+      "{\"domain\":\"example.com\",\"mode\":\"defer\",\"judged\":9,\"bypass\":2,\"yielded\":0,"
+      "\"better\":0,\"silent\":0,\"unknown\":0,\"open\":2,\"delay\":null}",
+      "\"reasons\":{\"seen\":3}"}},
+    {"report of a week", "{\"command\":\"report\"}\n", {"\"from\":\"20270109\""}},
+    {"report of no days", "{\"command\":\"report\",\"days\":0}\n", {"usage", "from 1 to 35"}},
+    {"report of too many", "{\"command\":\"report\",\"days\":36}\n", {"usage"}},
+    {"report of a word", "{\"command\":\"report\",\"days\":\"7\"}\n", {"usage"}},
 };
 
 static void request_table(void **state)
@@ -884,6 +939,16 @@ static void strangers_may_look(void **state)
     assert_int_equal(fake.put_port, 0);
 }
 
+static void report_without_redis(void **state)
+{
+    conversation.store = (struct store *)&fake;
+    const char *reply = ask_control(*state, "{\"command\":\"report\"}\n", 1000);
+
+    conversation.store = NULL;
+    assert_non_null(strstr(reply, "\"status\":\"refused\""));
+    assert_non_null(strstr(reply, "Redis cannot be reached"));
+}
+
 static void engine_is_full(void **state)
 {
     fake.full = true;
@@ -1077,6 +1142,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(feed_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(purge, setup, teardown),
         cmocka_unit_test_setup_teardown(strangers_may_look, setup, teardown),
+        cmocka_unit_test_setup_teardown(report_without_redis, setup, teardown),
         cmocka_unit_test_setup_teardown(engine_is_full, setup, teardown),
         cmocka_unit_test_setup_teardown(asker_goes_away, setup, teardown),
         cmocka_unit_test_setup_teardown(too_long, setup, teardown),
