@@ -24,7 +24,8 @@ YIELD_AFTER = 8  # stock: 240
 GREYLIST = 8  # how long mx1 greylists a recipient
 ADDRESS = {1: ("192.0.2.10", "2001:db8::10"), 2: ("192.0.2.20", "2001:db8::20"),
            3: ("192.0.2.30", "2001:db8::30")}
-STORE, CANARY = "192.0.2.70", "192.0.2.100"
+STORE = "192.0.2.70"
+CANARIES = {2: "192.0.2.97", 3: "192.0.2.113"}  # mx2 is better than mx3: a network for each
 DOMAINS = ("site.example.com", "six.example.com")
 CONF = """
 dns { servers = {"192.0.2.53"} timeout = 1s }
@@ -90,7 +91,7 @@ class Site:
     def __init__(self, bin_folder, count, clients=False):
         self.count = count
         self.blocked = []
-        self.net = space.Host("net", CANARY, "2001:db8::fe")
+        self.net = space.Host("net", *CANARIES.values(), "2001:db8::fe")
         if clients:
             self.net.own_client_networks()
         else:
@@ -139,11 +140,12 @@ class Site:
         self.unblock()
         for domain, family in (("site", 0), ("site", 1), ("six", 1)):
             for number in range(2, self.count + 1):
-                self.wait_judging(ADDRESS[number][family], f"canary@{domain}.example.com", family)
+                self.wait_judging(number, family, f"canary@{domain}.example.com")
 
-    def wait_judging(self, target, recipient, family):
+    def wait_judging(self, number, family, recipient):
         """Asked from a network that nobody uses otherwise."""
-        source = next(self.canaries) if family else CANARY
+        source = next(self.canaries) if family else CANARIES[number]
+        target = ADDRESS[number][family]
         sender = f"{time.monotonic_ns()}@canary.example.org"
 
         def refused():

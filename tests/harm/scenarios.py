@@ -1,34 +1,29 @@
-"""What happens to the site while the senders send: each scenario is a function of the site, the
-networks of the senders, and a clock that tells how far the sending is."""
+"""What happens to the site: before the senders have anything to send, and while they do. Functions
+of the site, of the senders' networks, and of wait, which waits for a share of the sending's time, or
+some seconds, and ends early when all is done."""
 
 
-def well(site, nets, wait):
-    """All well."""
-
-
-def greylisting(site, nets, wait):
+def greylisting(site, nets):
     site.grey.on = True
 
 
-def blocked(site, nets, wait):
+def blocked(site, nets):
     site.block(nets)
 
 
-def redis_lost(site, nets, wait):
-    """On top of a blocked mx1, since with all well nobody ever asks the memory."""
-    site.block(nets)
+def down(site, nets):
+    """Nobody was there before, and the site has not noticed yet."""
+    site.mtas[0].stop()
+
+
+def redis_lost(site, wait):
     wait(1 / 3)
     site.redis.kill()
     wait(2 / 3)
     site.redis.start()
 
 
-def down(site, nets, wait):
-    wait(1 / 3)
-    site.mtas[0].stop()
-
-
-def flapping(site, nets, wait):
+def flapping(site, wait):
     """Down for 20 s, up for 20 s, and so on as long as there is mail."""
     for _ in range(4):
         site.mtas[0].stop()
@@ -38,19 +33,24 @@ def flapping(site, nets, wait):
 
 
 class Scenario:
-    def __init__(self, name, title, act, seconds=30, domain="site.example.com", pool=False):
-        self.name, self.title, self.act, self.seconds = name, title, act, seconds
-        self.domain, self.pool = domain, pool
+    """pool: every sender has 20 addresses, and no way to mx1."""
+
+    def __init__(self, name, title, before=None, during=None, seconds=30, six=False, pool=False):
+        self.name, self.title, self.seconds, self.pool = name, title, seconds, pool
+        self.before = before or (lambda site, nets: None)
+        self.during = during or (lambda site, wait: None)
+        self.domain = "six.example.com" if six else "site.example.com"
 
 
+# Redis is lost on top of a blocked mx1, since with all well nobody ever asks the memory.
 SCENARIOS = [
-    Scenario("well", "all well", well),
+    Scenario("well", "all well"),
     Scenario("greylisting", "mx1 greylists everybody", greylisting),
-    Scenario("ipv6", "the same, the backups over IPv6 only", greylisting,
-             domain="six.example.com"),
+    Scenario("ipv6", "the same, the backups over IPv6 only", greylisting, six=True),
     Scenario("blocked", "mx1 reachable for us, not for the sender", blocked),
-    Scenario("pool", "the same, a pool of 20 addresses in three networks", blocked, pool=True),
+    Scenario("pool", "the same, a pool of 20 addresses in three networks", pool=True),
+    Scenario("redis", "mx1 not reachable for the sender, Redis killed and emptied", blocked,
+             redis_lost),
     Scenario("down", "mx1 goes down", down),
-    Scenario("redis", "mx1 not reachable for the sender, Redis killed and emptied", redis_lost),
-    Scenario("flapping", "mx1 flaps every 20 s", flapping, seconds=60),
+    Scenario("flapping", "mx1 flaps every 20 s", during=flapping, seconds=60),
 ]

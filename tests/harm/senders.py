@@ -41,9 +41,14 @@ class Sender:
         for address in v4:
             self.host.ip("addr", "add", address + "/32", "dev", "eth0")
         self.host.ip("route", "replace", space.SITE, "dev", "eth0", "src", v4[0])
+        self.host.run("ip", "-6", "route", "del", space.SITE6)  # else by link-local addresses
         if v6:
             self.host.ip("addr", "add", v6 + "/128", "dev", "eth0", "nodad")
             self.host.ip("-6", "route", "replace", space.SITE6, "dev", "eth0", "src", v6)
+
+    def cut_off(self, address, away=True):
+        """No way from here to that address: a connection fails at once."""
+        self.host.run("ip", "route", "replace" if away else "del", "unreachable", address)
 
     def tend(self):
         """Called every second or so while mail is under way."""

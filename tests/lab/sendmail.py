@@ -121,7 +121,7 @@ class Sendmail:
         found = set()
         for file in (self.folder / "queue").glob("qf*"):
             try:
-                found.update(re.findall(r"(?m)^R[^:]*:<?([^>\s]+)>?$", file.read_text()))
+                found.update(re.findall(r"(?m)^R[^:]*:<?([^>\s]+)>?$", file.read_text("latin-1")))
             except FileNotFoundError:
                 pass  # delivered between the look at the folder and at the file
         return found
