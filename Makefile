@@ -4,7 +4,7 @@
 #   make run        installs what is missing, builds, starts both daemons in the foreground
 #   make check      installs what the tests need, builds, runs every test
 #   make install    DESTDIR= PREFIX= as usual
-#   make lint mutants tsan bench harm demo
+#   make lint mutants tsan fuzz bench demo harm
 #
 # CC, CFLAGS, LDFLAGS, DESTDIR, PREFIX are the caller's. SAN=1 builds with ASan and UBSan, TSAN=1
 # with the thread sanitiser, each into a build folder of its own.
@@ -139,6 +139,10 @@ demo:
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@scripts/demo $(B)
 
+fuzz:
+	@scripts/packages build lint
+	@scripts/fuzz
+
 tsan:
 	@scripts/packages build check
 	@tests/milter/tsan
@@ -164,7 +168,7 @@ install: all
 	    install -D -m 0644 etc/mxwarden.conf $(DESTDIR)/etc/mxwarden/mxwarden.conf
 
 clean:
-	rm -rf build build-san build-tsan build-clang
+	rm -rf build build-fuzz build-san build-tsan build-clang
 
 .PHONY: all run check tests lint bench demo mutants harm tsan install clean
 .DELETE_ON_ERROR:
