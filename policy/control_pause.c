@@ -41,7 +41,7 @@ static void put(struct control_ask *ask, int64_t seconds)
     if (pause_put(ask->conversation->pause, ask->domain, seconds))
         control_end(ask, json_pack("{s:s, s:s}", "status", "ok", "message", ask->done));
     else
-        control_fail(ask, "refused", "%s, but only on this node: Redis cannot be reached",
+        control_fail(ask, "refused", "%s, but only on this node until Redis can be reached",
                      ask->done);
 }
 

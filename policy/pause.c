@@ -1,5 +1,9 @@
 /*
  * Pauses: a short list, read again as a whole when anything about it changes.
+ *
+ * What is said here holds here at once and is `unsaved` until Redis has it: field by field, so that
+ * nothing said elsewhere at the same time is lost by it, and tried again at each poll. So neither an
+ * outage nor a refused write ends a pause.
  */
 #include "policy/pause.h"
 
@@ -12,11 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ENTRIES = 1000, POLL_SECONDS = 5 };
+enum { MAX_ENTRIES = 1000, POLL_SECONDS = 5, AT_ONCE = 60 }; /* fields a write */
 
 struct entry {
     char domain[NAME_SIZE];
-    int64_t until;
+    int64_t until; /* 0: ended by hand, and not yet in Redis */
+    bool unsaved;
+    bool sent; /* by the write under way */
 };
 
 struct pause {
@@ -24,6 +30,9 @@ struct pause {
     const struct clock *clock;
     struct store *store;
     struct event *poll;
+    bool writing;
+    bool cleared; /* all that Redis has is to go; unsaved */
+    bool cleared_sent;
     size_t count;
     struct entry *entry; /* MAX_ENTRIES of them */
 };
@@ -82,28 +91,52 @@ int64_t pause_until(const struct pause *pause, const char *domain)
     return until;
 }
 
-static void set_entry(struct pause *pause, const char *domain, int64_t until)
-{
-    size_t i;
-
-    for (i = 0; i < pause->count; i++)
-        if (strcmp(pause->entry[i].domain, domain) == 0)
-            break;
-    if (i == MAX_ENTRIES)
-        return;
-    if (i == pause->count)
-        pause->count++;
-    snprintf(pause->entry[i].domain, sizeof pause->entry[i].domain, "%s", domain);
-    pause->entry[i].until = until;
-}
-
-static void drop_entry(struct pause *pause, const char *domain)
+static struct entry *find_entry(struct pause *pause, const char *domain)
 {
     for (size_t i = 0; i < pause->count; i++)
-        if (strcmp(pause->entry[i].domain, domain) == 0) {
-            pause->entry[i] = pause->entry[--pause->count];
-            return;
-        }
+        if (strcmp(pause->entry[i].domain, domain) == 0)
+            return &pause->entry[i];
+    return NULL;
+}
+
+/* NULL where there is no room. */
+static struct entry *set_entry(struct pause *pause, const char *domain, int64_t until)
+{
+    struct entry *entry = find_entry(pause, domain);
+
+    if (!entry && pause->count < MAX_ENTRIES) {
+        entry = &pause->entry[pause->count++];
+        *entry = (struct entry){0};
+        snprintf(entry->domain, sizeof entry->domain, "%s", domain);
+    }
+    if (entry)
+        entry->until = until;
+    return entry;
+}
+
+/* A word of an end that Redis has yet to hear stays. */
+static void drop_ended(struct pause *pause)
+{
+    int64_t now = clock_unix(pause->clock);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < pause->count; i++) {
+        const struct entry *entry = &pause->entry[i];
+        if (entry->until > now || (entry->until == 0 && entry->unsaved))
+            pause->entry[kept++] = *entry;
+    }
+    pause->count = kept;
+}
+
+/* What Redis is known to have, or to have had. */
+static void drop_saved(struct pause *pause)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < pause->count; i++)
+        if (pause->entry[i].unsaved)
+            pause->entry[kept++] = pause->entry[i];
+    pause->count = kept;
 }
 
 /* One field of the HASH, from whoever wrote it. */
@@ -111,8 +144,9 @@ static void take_field(struct pause *pause, const char *domain, const char *valu
 {
     int64_t now = clock_unix(pause->clock), until;
     char canonical[NAME_SIZE], *end;
+    const struct entry *known;
 
-    if (!domain || !value)
+    if (!domain || !value || pause->cleared)
         return;
     until = strtoll(value, &end, 10);
     if (*end != '\0' || until <= now)
@@ -122,7 +156,64 @@ static void take_field(struct pause *pause, const char *domain, const char *valu
             return;
         domain = canonical;
     }
-    set_entry(pause, domain, until - now > PAUSE_MAX ? now + PAUSE_MAX : until);
+    known = find_entry(pause, domain);
+    if (!known || !known->unsaved)
+        set_entry(pause, domain, until - now > PAUSE_MAX ? now + PAUSE_MAX : until);
+}
+
+static bool write_unsaved(struct pause *pause);
+
+static void on_written(void *arg, enum store_status status, const struct store_reply *const *reply,
+                       size_t count)
+{
+    struct pause *pause = arg;
+
+    (void)reply;
+    (void)count;
+    pause->writing = false;
+    for (size_t i = 0; i < pause->count; i++) {
+        struct entry *entry = &pause->entry[i];
+        if (entry->sent && status == STORE_OK)
+            entry->unsaved = false;
+        entry->sent = false;
+    }
+    if (pause->cleared_sent && status == STORE_OK)
+        pause->cleared = false;
+    pause->cleared_sent = false;
+    if (status == STORE_OK)
+        write_unsaved(pause); /* what was said meanwhile; a failure is for the next poll */
+}
+
+/* The key outlives any pause: each field says itself when it ends. */
+static bool write_unsaved(struct pause *pause)
+{
+    struct store_batch *batch;
+    char until[24], ttl[24];
+    size_t fields = 0;
+
+    if (pause->writing)
+        return true; /* goes after that one */
+    batch = store_batch_new(true);
+    if (pause->cleared)
+        store_batch_add(batch, "DEL", pause->key, NULL);
+    for (size_t i = 0; i < pause->count && fields < AT_ONCE; i++) {
+        struct entry *entry = &pause->entry[i];
+        if (!entry->unsaved)
+            continue;
+        snprintf(until, sizeof until, "%" PRId64, entry->until);
+        store_batch_add(batch, "HSET", pause->key, entry->domain, until, NULL);
+        entry->sent = true;
+        fields++;
+    }
+    if (!pause->cleared && fields == 0) {
+        store_batch_free(batch);
+        return true;
+    }
+    snprintf(ttl, sizeof ttl, "%d", PAUSE_MAX);
+    store_batch_add(batch, "EXPIRE", pause->key, ttl, NULL);
+    pause->cleared_sent = pause->cleared;
+    pause->writing = store_send(pause->store, batch, on_written, pause);
+    return pause->writing;
 }
 
 static void on_read(void *arg, enum store_status status, const struct store_reply *const *reply,
@@ -132,7 +223,7 @@ static void on_read(void *arg, enum store_status status, const struct store_repl
 
     if (status != STORE_OK || count != 1)
         return; /* what is known stays, and ends by itself */
-    pause->count = 0;
+    drop_saved(pause);
     for (size_t i = 0; i + 1 < store_reply_count(reply[0]); i += 2)
         take_field(pause, store_reply_text(store_reply_at(reply[0], i), NULL),
                    store_reply_text(store_reply_at(reply[0], i + 1), NULL));
@@ -142,49 +233,40 @@ void pause_changed(struct pause *pause)
 {
     struct store_batch *batch;
 
-    if (!pause->store || !(batch = store_batch_new(false)))
+    if (!pause->store)
         return;
+    write_unsaved(pause);
+    batch = store_batch_new(false);
     store_batch_add(batch, "HGETALL", pause->key, NULL);
     store_send(pause->store, batch, on_read, pause);
 }
 
-/* What is known here, written whole: small, and right whatever stood there. */
-static bool write_all(struct pause *pause)
+/* False where there is no room. */
+static bool say(struct pause *pause, const char *domain, int64_t until)
 {
-    struct store_batch *batch = store_batch_new(true);
-    int64_t now = clock_unix(pause->clock), longest = 0;
-    char until[24], ttl[24];
+    struct entry *entry = set_entry(pause, domain, until);
 
-    if (!batch)
+    if (!entry)
         return false;
-    store_batch_add(batch, "DEL", pause->key, NULL);
-    for (size_t i = 0; i < pause->count && i < 60; i++) {
-        if (pause->entry[i].until > longest)
-            longest = pause->entry[i].until;
-        snprintf(until, sizeof until, "%" PRId64, pause->entry[i].until);
-        store_batch_add(batch, "HSET", pause->key, pause->entry[i].domain, until, NULL);
-    }
-    if (longest > now) {
-        snprintf(ttl, sizeof ttl, "%" PRId64, longest - now);
-        store_batch_add(batch, "EXPIRE", pause->key, ttl, NULL);
-    }
-    return store_send(pause->store, batch, NULL, NULL);
+    entry->unsaved = pause->store != NULL;
+    entry->sent = false; /* what is under way is not this word */
+    return true;
 }
 
 bool pause_put(struct pause *pause, const char *domain, int64_t seconds)
 {
     int64_t now = clock_unix(pause->clock);
 
-    for (size_t i = 0; i < pause->count;)
-        if (pause->entry[i].until <= now)
-            drop_entry(pause, pause->entry[i].domain);
-        else
-            i++;
-    if (seconds > 0)
-        set_entry(pause, domain, now + (seconds > PAUSE_MAX ? PAUSE_MAX : seconds));
-    else if (strcmp(domain, PAUSE_EVERYTHING) == 0)
+    drop_ended(pause);
+    if (seconds > 0) {
+        if (!say(pause, domain, now + (seconds > PAUSE_MAX ? PAUSE_MAX : seconds)))
+            return false;
+    } else if (strcmp(domain, PAUSE_EVERYTHING) == 0) {
         pause->count = 0;
-    else
-        drop_entry(pause, domain);
-    return !pause->store || write_all(pause);
+        pause->cleared = pause->store != NULL;
+        pause->cleared_sent = false;
+    } else if (!say(pause, domain, 0)) {
+        return false;
+    }
+    return !pause->store || write_unsaved(pause);
 }

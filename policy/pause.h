@@ -2,10 +2,10 @@
  * Pauses: the guard off for a time, for the whole site or one domain (`mxwarden pause`).
  *
  * One HASH, override:pause, field = domain or "*", value = Unix second at which it ends; its TTL is
- * that of the last to end. Being under `override`, it is tracked: every node knows within a second,
- * and within a few where tracking is away.
- * Without Redis, or while it is away, a pause holds in this process. Whatever cannot be read is no
- * pause; one longer than PAUSE_MAX counts as that long.
+ * PAUSE_MAX. Being under `override`, it is tracked: every node knows within a second, and within a
+ * few where tracking is away.
+ * Without Redis a pause holds in this process; while Redis is away too, and it is told of it when it
+ * is back. Whatever cannot be read is no pause; one longer than PAUSE_MAX counts as that long.
  */
 #ifndef POLICY_PAUSE_H
 #define POLICY_PAUSE_H
@@ -30,7 +30,7 @@ void pause_free(struct pause *pause); /* NULL is fine */
 int64_t pause_until(const struct pause *pause, const char *domain);
 
 /* domain is canonical or PAUSE_EVERYTHING; seconds 0 ends the pause (of "*": every one). False when
- * it holds only here. */
+ * it holds only here for now. */
 bool pause_put(struct pause *pause, const char *domain, int64_t seconds);
 
 /* The rest of a key under override: that is a pause's. */
