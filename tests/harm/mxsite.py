@@ -140,20 +140,20 @@ class Site:
         self.unblock()
         for domain, family in (("site", 0), ("site", 1), ("six", 1)):
             for number in range(2, self.count + 1):
-                self.wait_judging(number, family, f"canary@{domain}.example.com")
+                self.wait_judging(number, family, f"{domain}.example.com")
 
-    def wait_judging(self, number, family, recipient):
-        """Asked from a network that nobody uses otherwise."""
+    def wait_judging(self, number, family, domain):
+        """Asked from a network, and for a recipient, that nobody uses otherwise."""
         source = next(self.canaries) if family else CANARIES[number]
         target = ADDRESS[number][family]
-        sender = f"{time.monotonic_ns()}@canary.example.org"
+        who = f"{time.monotonic_ns()}"
 
         def refused():
             time.sleep(0.2)
             with Session(self.net, source, target) as session:
                 session.ehlo()
-                session.mail(sender)
-                return session.rcpt(recipient)[0] == 451
+                session.mail(f"{who}@canary.example.org")
+                return session.rcpt(f"{who}@{domain}")[0] == 451
 
         wait_for(f"a refusal at {target}", refused, 90)
 
