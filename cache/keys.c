@@ -45,6 +45,11 @@ char *keys_ok(const char *prefix, bool dry, const char *domain, const char *iden
     return KEY("%s:%sok:%s:%s", prefix, dry ? "dry:" : "", domain, identity);
 }
 
+char *keys_trap(const char *prefix, bool dry, const char *net, char out[KEYS_SIZE])
+{
+    return KEY("%s:%strap:%s", prefix, dry ? "dry:" : "", net);
+}
+
 char *keys_health(const char *prefix, const char *host, uint16_t port, char out[KEYS_SIZE])
 {
     return KEY("%s:health:%s:%u", prefix, host, port);

@@ -26,6 +26,8 @@ char *keys_proof(const char *prefix, const char *nonce, char out[KEYS_SIZE]);
 char *keys_defer(const char *prefix, bool dry, const char *digest, char out[KEYS_SIZE]);
 char *keys_ok(const char *prefix, bool dry, const char *domain, const char *identity,
               char out[KEYS_SIZE]);
+/* net: "[198.51.100.0/24]" */
+char *keys_trap(const char *prefix, bool dry, const char *net, char out[KEYS_SIZE]);
 /* host is a name, or an address in brackets */
 char *keys_health(const char *prefix, const char *host, uint16_t port, char out[KEYS_SIZE]);
 char *keys_override(const char *prefix, const char *host, uint16_t port, char out[KEYS_SIZE]);

@@ -17,9 +17,8 @@ static const struct conf_later {
 } conf_laters[] = {
     {CONF_LISTEN, "http", "*"},       {CONF_CACHE, "redis", "sentinel:*"},
     {CONF_CACHE, "secret_file", "*"}, {CONF_HEALTH, "slow_start", "*"},
-    {CONF_GUARD, "trap", "*"},        {CONF_DOMAIN, "route", "srv"},
-    {CONF_DOMAIN, "flush", "*"},      {CONF_POOL, "spill", "*"},
-    {CONF_MATCH, NULL, NULL}, /* the section as a whole */
+    {CONF_DOMAIN, "route", "srv"},    {CONF_DOMAIN, "flush", "*"},
+    {CONF_POOL, "spill", "*"},        {CONF_MATCH, NULL, NULL}, /* the section as a whole */
 };
 
 enum { CONF_LATERS = sizeof conf_laters / sizeof conf_laters[0] };

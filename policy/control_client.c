@@ -176,12 +176,25 @@ static void end_with(struct control_ask *ask)
     control_end(ask, json_pack("{s:s, s:s}", "status", "ok", "message", ask->done));
 }
 
+/* Its network is let out. */
+static void drop_traps(const struct client *client)
+{
+    char key[2 * IDENTITY_MAX][KEYS_SIZE];
+    size_t count = 0;
+
+    for (size_t w = 0; w < client->who.count; w++)
+        for (int dry = 0; strchr(client->who.text[w], '/') && dry < 2; dry++)
+            keys_trap(client->conf->cache.prefix, dry, client->who.text[w], key[count++]);
+    memory_drop(client->ask->conversation->memory, (const char(*)[KEYS_SIZE])key, count);
+}
+
 void control_forget(struct control_ask *ask, const json_t *request)
 {
     struct client *client = client_new(ask, request);
 
     if (!client)
         return;
+    drop_traps(client);
     memory_drop(ask->conversation->memory, (const char(*)[KEYS_SIZE])client->key, client->count);
     snprintf(ask->done, sizeof ask->done,
              "%s and its network %s are forgotten: visits, and what was learned",

@@ -4,6 +4,7 @@
 #include "policy/engine_question.h"
 
 #include "policy/log.h"
+#include "policy/trap.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,11 @@ struct engine *engine_new(const struct engine_parts *parts, struct conf *conf)
 
     if (!engine)
         return NULL;
+    engine->trap = trap_new();
+    if (!engine->trap) {
+        free(engine);
+        return NULL;
+    }
     engine->parts = *parts;
     engine->alerted = INT64_MIN / 2;
     engine->conf = conf_ref(conf);
@@ -41,6 +47,7 @@ void engine_free(struct engine *engine)
         return;
     while (engine->first)
         engine_end(engine->first);
+    trap_free(engine->trap);
     conf_unref(engine->conf);
     free(engine);
 }

@@ -169,6 +169,7 @@ static void got_known(void *arg, const struct memory_known *known)
     memcpy(q->facts.lesson.as, known->learned_as, sizeof q->facts.lesson.as);
     look_at_tides(q);
     q->facts.learned = known->learned_at > 0;
+    q->facts.trapped = known->trapped_at > 0;
     q->learned_at = known->learned_any ? q->facts.now : known->learned_at;
     memcpy(q->learned_as, known->learned_as, sizeof q->learned_as);
     step_judge(q);
@@ -184,6 +185,7 @@ static void ask_memory(struct engine_question *q)
     const struct conf_guard *guard = &q->conf->guard;
     struct net_addr listener[GUARD_MAX_BETTER];
     struct identity_set who;
+    char net[NET_TEXT];
     struct memory_look look = {.listener = listener,
                                .listener_count = q->facts.better_count,
                                .who = &who,
@@ -195,6 +197,11 @@ static void ask_memory(struct engine_question *q)
 
     for (size_t i = 0; i < q->facts.better_count; i++)
         listener[i] = q->facts.better[i].addr;
+    if (guard_is_decoy(&q->facts))
+        look.listener_count =
+            engine_add_listeners(q, listener, look.listener_count, GUARD_MAX_BETTER);
+    if (q->facts.guard->trap[0])
+        look.net = engine_net(q, net);
     identity_of_visit(&q->question, guard->evidence_net4, guard->evidence_net6, &who);
     q->wait = memory_ask(q->engine->parts.memory, &look, got_known, q);
     if (q->wait)
@@ -286,14 +293,11 @@ static void renew(struct engine_question *q)
 /* The network counts while the breaker is open, too: else it would close by itself. */
 static void note_bypass(struct engine_question *q)
 {
-    const struct conf_guard *guard = &q->conf->guard;
-    struct net_cidr net =
-        net_cidr_of(&q->question.client, guard->evidence_net4, guard->evidence_net6);
     struct engine *engine = q->engine;
     int64_t now = clock_mono();
     char text[NET_TEXT];
 
-    tide_note_net(&engine->bypassing, hash_choice("bypass", net_cidr_format(&net, text)), now);
+    tide_note_net(&engine->bypassing, hash_choice("bypass", engine_net(q, text)), now);
     if (tide_count_nets(&engine->bypassing, now, q->facts.guard->breaker_window) <
             q->facts.guard->breaker_nets ||
         now - engine->alerted < q->facts.guard->breaker_window)
@@ -339,12 +343,14 @@ static void act(struct engine_question *q, const struct guard_verdict *verdict)
     if (verdict->reason == GUARD_OFF_MX)
         engine_warn_listener(q->engine, &q->facts.listener, &q->order,
                              q->question.recipient.domain);
-    if (verdict->reason == GUARD_BYPASS || verdict->reason == GUARD_BREAKER)
+    if (verdict->beneath == GUARD_BYPASS || verdict->beneath == GUARD_BREAKER)
         note_bypass(q);
-    if (verdict->reason == GUARD_YIELDED || verdict->reason == GUARD_LEARNED)
-        learn(q, verdict->reason == GUARD_YIELDED);
-    if (verdict->reason == GUARD_LEARNED)
+    if (verdict->beneath == GUARD_YIELDED || verdict->beneath == GUARD_LEARNED)
+        learn(q, verdict->beneath == GUARD_YIELDED);
+    if (verdict->beneath == GUARD_LEARNED)
         renew(q);
+    if (verdict->reason == GUARD_TRAP && verdict->beneath == GUARD_BYPASS)
+        engine_note_decoy(q);
     tally(q, verdict);
     /* At DATA the recipient is judged again, not anew: only a FILTER is news. */
     if (q->question.stage == QUESTION_DATA &&

@@ -20,7 +20,8 @@ struct engine {
     struct conf *conf;
     int64_t evidence_ttl; /* seconds: the longest that any domain asks for */
     struct tide_nets bypassing;
-    int64_t alerted; /* monotonic ms of the last word about them */
+    int64_t alerted;   /* monotonic ms of the last word about them */
+    struct trap *trap; /* how often the decoy refused whom */
     size_t warned_count;
     struct net_addr warned[ENGINE_WARNED];
     size_t count;
@@ -80,6 +81,14 @@ struct engine_question {
 };
 
 int64_t engine_now_us(void);
+/* The client's network, "[198.51.100.0/24]". */
+char *engine_net(const struct engine_question *question, char out[NET_TEXT]);
+/* The decoy refused somebody who was seen nowhere else: ten times, and the network is trapped. */
+void engine_note_decoy(struct engine_question *question);
+/* Other listeners of the site that such a client may have been seen at, after listener[count]; the
+ * new count. */
+size_t engine_add_listeners(const struct engine_question *question, struct net_addr *listener,
+                            size_t count, size_t size);
 
 /* The public side of the listener (SPEC 4, listeners), as the MX record names it, and its port. */
 struct net_addr engine_map_listener(const struct conf *conf, const struct question *question,

@@ -148,6 +148,21 @@ static enum row_result row_exempt_mx(struct walk *walk)
                : ROW_NO;
 }
 
+/* Where guard.trap is set, a trapped network is refused at every listener; not so who was learned
+ * there, and nobody on the word of a memory that cannot be trusted. */
+static enum row_result row_trapped(struct walk *walk)
+{
+    const struct guard_facts *facts = walk->facts;
+
+    if (facts->guard->trap[0] == '\0')
+        return ROW_NO;
+    if (!facts->has_memory)
+        return need(walk, GUARD_NEED_MEMORY);
+    return facts->trapped && !facts->learned && facts->memory_complete && facts->memory_good
+               ? hold(walk, GUARD_TRAP)
+               : ROW_NO;
+}
+
 static bool is_off_mx(const struct guard_facts *facts)
 {
     return find_listener(facts) < 0;
@@ -286,11 +301,35 @@ static const struct {
     unsigned row;
     enum row_result (*judge)(struct walk *walk);
 } rows[] = {
-    {1, row_exempt},   {2, row_known},   {3, row_dns},         {1, row_exempt_mx},
-    {4, row_off_mx},   {5, row_best},    {6, row_better_down}, {7, row_unobserved},
-    {8, row_seen},     {9, row_learned}, {10, row_memory},     {11, row_breaker},
-    {12, row_yielded}, {13, row_bypass},
+    {1, row_exempt},     {2, row_known},    {3, row_dns},     {1, row_exempt_mx},
+    {14, row_trapped},   {4, row_off_mx},   {5, row_best},    {6, row_better_down},
+    {7, row_unobserved}, {8, row_seen},     {9, row_learned}, {10, row_memory},
+    {11, row_breaker},   {12, row_yielded}, {13, row_bypass},
 };
+
+bool guard_is_decoy(const struct guard_facts *facts)
+{
+    const struct order *order = facts->order;
+    int own = facts->guard && facts->guard->trap[0] && facts->has_order ? find_listener(facts) : -1;
+
+    if (own < 0 || order->count < 2 || strcmp(order->host[own].host.name, facts->guard->trap) != 0)
+        return false;
+    for (size_t i = 0; i < order->count; i++)
+        if ((int)i != own && order->host[i].host.preference >= order->host[own].host.preference)
+            return false;
+    return true;
+}
+
+/* The decoy has a reason of its own from where its rows would be about the order of hosts. */
+static void judge_decoy(const struct guard_facts *facts, struct guard_verdict *verdict)
+{
+    verdict->beneath = verdict->reason;
+    if (verdict->row < 5 || !guard_is_decoy(facts))
+        return;
+    verdict->reason = GUARD_TRAP;
+    verdict->row = GUARD_TRAP_ROW;
+    verdict->better = &facts->order->host[0].host;
+}
 
 enum guard_need guard_judge(const struct guard_facts *facts, struct guard_verdict *verdict)
 {
@@ -312,6 +351,7 @@ enum guard_need guard_judge(const struct guard_facts *facts, struct guard_verdic
     }
     if (facts->has_order && find_listener(facts) >= 0)
         verdict->mx = &facts->order->host[find_listener(facts)].host;
+    judge_decoy(facts, verdict);
     return GUARD_NEED_NOTHING;
 }
 
@@ -345,6 +385,7 @@ const char *guard_reason_name(enum guard_reason reason)
         [GUARD_MX_CHANGED] = "mx-changed",
         [GUARD_BREAKER] = "breaker",
         [GUARD_YIELDED] = "yielded",
+        [GUARD_TRAP] = "trap",
         [GUARD_BYPASS] = "bypass",
     };
     return name[reason];

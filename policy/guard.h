@@ -48,6 +48,7 @@ enum guard_reason {
     GUARD_MX_CHANGED,
     GUARD_BREAKER,
     GUARD_YIELDED,
+    GUARD_TRAP,
     GUARD_BYPASS,
     GUARD_REASON_COUNT,
 };
@@ -101,6 +102,7 @@ struct guard_facts {
     bool memory_good;     /* can be read and written, does not evict */
     int64_t memory_since; /* nothing was forgotten since */
     bool seen, learned;
+    bool trapped;                     /* its network is (mxw1:trap) */
     struct guard_trace visit, lesson; /* what they rest on, for people */
     unsigned bypass_nets;             /* networks that bypassed in breaker_window */
     bool visits_fell; /* at a better host, below 1/breaker_factor of their average */
@@ -117,7 +119,12 @@ struct guard_verdict {
     unsigned row;                    /* of SPEC 5; 0 for unguarded */
     const struct facts_host *mx;     /* the listener's place in the ordering; NULL not among it */
     const struct facts_host *better; /* the best healthy better host; NULL none */
+    enum guard_reason beneath;       /* of a decoy: the reason if it were none; else reason again */
 };
+
+/* Whether the listener is the decoy of guard.trap: the domain's one least preferred host, of that
+ * name. It never accepts, whatever the rows say. */
+bool guard_is_decoy(const struct guard_facts *facts);
 
 /* Which hosts of the ordering are better than the listener, for the engine to look up: fills
  * better[] and better_count with hosts and addresses only. Needs has_order. */
@@ -129,7 +136,8 @@ enum guard_need guard_judge(const struct guard_facts *facts, struct guard_verdic
 const char *guard_reason_name(enum guard_reason reason); /* "exempt-sasl", ... */
 
 /* The rows, for `explain`: what row tests, and the facts it saw as one line. */
-enum { GUARD_ROWS = 13 };
+/* Row 14 is SPEC 5's trap, which has no number there: it comes after row 3, and at a decoy last. */
+enum { GUARD_ROWS = 14, GUARD_TRAP_ROW = 14 };
 const char *guard_row_name(unsigned row);
 void guard_row_fact(const struct guard_facts *facts, unsigned row, char *out, size_t size);
 

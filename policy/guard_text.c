@@ -22,6 +22,7 @@ const char *guard_row_name(unsigned row)
         [11] = "breaker",
         [12] = "a retry",
         [13] = "bypass",
+        [GUARD_TRAP_ROW] = "trap",
     };
     return row >= 1 && row <= GUARD_ROWS ? name[row] : "";
 }
@@ -161,6 +162,12 @@ void guard_row_fact(const struct guard_facts *facts, unsigned row, char *out, si
                      facts->bypass_nets, facts->visits_fell ? "fell" : "have not fallen");
         break;
     case 12: refusal_fact(facts, out, size); break;
+    case GUARD_TRAP_ROW:
+        if (facts->guard && facts->guard->trap[0])
+            snprintf(out, size, "%s the decoy %s; the network is %strapped",
+                     guard_is_decoy(facts) ? "is" : "is not", facts->guard->trap,
+                     facts->trapped ? "" : "not ");
+        break;
     default: break;
     }
 }

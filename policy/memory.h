@@ -62,11 +62,13 @@ struct memory_look {
     bool dry;
     bool rcpt_only;  /* a visit counts only if it came as far as RCPT */
     int64_t max_age; /* seconds; an older visit does not count */
+    const char *net; /* "[net/bits]" that may be trapped; NULL: not asked */
 };
 struct memory_known {
     bool complete;      /* false: Redis did not answer; only the process's own was asked */
     int64_t seen_at;    /* Unix seconds, 0: not seen */
     int64_t learned_at; /* 0: not learned */
+    int64_t trapped_at; /* 0: not trapped */
     bool learned_any;   /* as MEMORY_ANY_DOMAIN: by an administrator, who said for how long */
     char seen_as[IDENTITY_SIZE], learned_as[IDENTITY_SIZE];
     bool shared; /* it was Redis that knew; else this process's own table */
@@ -104,6 +106,10 @@ void memory_drop(struct memory *memory, const char (*key)[KEYS_SIZE], size_t cou
 /* Remembers a client as honest for domain, ttl seconds. */
 void memory_put_learned(struct memory *memory, const char *domain, const struct identity_set *who,
                         bool dry, int64_t ttl);
+
+/* Traps a network ("[net/bits]") for an hour; why is a few words. Only Redis is told, where there is
+ * one: a trap that the site does not share is none. */
+void memory_put_trap(struct memory *memory, const char *net, bool dry, const char *why);
 
 /* Counts one more message of that network ("[net/bits]") that was let in as an honest sender's, and
  * returns how many this process has counted; the recipients of one message (instance) are one. */

@@ -36,8 +36,8 @@ struct memory_wait {
     struct memory_refused refused;
     struct net_addr proof;
     bool proof_known;
-    /* What each reply is about: seen keys first, then ok keys. */
-    size_t seen_count, ok_count;
+    /* What each reply is about: seen keys first, then ok keys, then trap. */
+    size_t seen_count, ok_count, trap_count;
     size_t who_count;
     bool rcpt_only;
     int64_t max_age;
@@ -157,6 +157,8 @@ static void note_key(struct memory_wait *wait, size_t index, const char *text)
     if (index >= wait->seen_count) {
         if (index < wait->seen_count + wait->ok_count)
             note_learned(wait, index - wait->seen_count, at);
+        else
+            wait->known.trapped_at = at;
     } else if (is_visit(wait, text, at)) {
         note_seen(wait, index, at);
     }
@@ -177,7 +179,7 @@ static void known_replied(void *arg, enum store_status status,
             if (text)
                 note_key(wait, index, text);
         }
-    if (index != wait->seen_count + wait->ok_count)
+    if (index != wait->seen_count + wait->ok_count + wait->trap_count)
         wait->known.complete = false;
     wait_finish(wait);
 }
@@ -198,6 +200,9 @@ static size_t make_keys(struct memory_wait *wait, const struct memory_look *look
         keys_ok(prefix, look->dry, MEMORY_ANY_DOMAIN, look->who->text[i], key[count++]);
     }
     wait->ok_count = count - wait->seen_count;
+    wait->trap_count = look->net != NULL;
+    if (look->net)
+        keys_trap(prefix, look->dry, look->net, key[count++]);
     return count;
 }
 
@@ -234,7 +239,8 @@ struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *
     struct memory_wait *wait = wait_new(memory, WAIT_KNOWN, arg);
     char(*key)[KEYS_SIZE] = NULL;
     struct store_batch *batch = NULL;
-    size_t count, want = (look->listener_count + OK_DOMAINS) * look->who->count;
+    size_t count,
+        want = (look->listener_count + OK_DOMAINS) * look->who->count + (look->net != NULL);
 
     if (!wait || !copy_look(wait, look))
         goto fail;
@@ -250,8 +256,9 @@ struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *
         if (note)
             note_key(wait, i, note->text);
     }
-    /* Seen or learned here settles it: no need to ask further. */
-    wait->known.complete = !memory->store || wait->known.seen_at || wait->known.learned_at;
+    /* Seen or learned here settles it: no need to ask further. But who was seen may be trapped. */
+    wait->known.complete =
+        !memory->store || (wait->known.seen_at && !look->net) || wait->known.learned_at;
     if (!wait->known.complete)
         batch = make_reads(memory, (const char(*)[KEYS_SIZE])key, count);
     free(key);

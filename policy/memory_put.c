@@ -9,8 +9,9 @@
 #include <string.h>
 
 enum {
-    PROOF_TTL = 60, /* seconds */
-    WORDS = 60,     /* keys of one DEL */
+    PROOF_TTL = 60,  /* seconds */
+    TRAP_TTL = 3600, /* seconds */
+    WORDS = 60,      /* keys of one DEL */
 };
 
 static void put_both(struct memory *memory, struct store_batch *batch, const char *key,
@@ -77,6 +78,23 @@ void memory_put_learned(struct memory *memory, const char *domain, const struct 
     for (size_t i = 0; i < who->count; i++)
         put_both(memory, batch, keys_ok(memory->prefix, dry, domain, who->text[i], key), value, now,
                  ttl);
+    memory_send(memory, batch);
+}
+
+void memory_put_trap(struct memory *memory, const char *net, bool dry, const char *why)
+{
+    struct store_batch *batch = memory_batch(memory);
+    int64_t now = memory_now(memory);
+    char key[KEYS_SIZE], value[128], ttl[16];
+
+    keys_trap(memory->prefix, dry, net, key);
+    snprintf(value, sizeof value, "%" PRId64 ",%s", now, why);
+    snprintf(ttl, sizeof ttl, "%d", TRAP_TTL);
+    if (!batch) {
+        memory_note_put(memory, key, now, value, TRAP_TTL);
+        return;
+    }
+    store_batch_add(batch, "SET", key, value, "EX", ttl, NULL);
     memory_send(memory, batch);
 }
 

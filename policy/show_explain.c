@@ -9,12 +9,16 @@
 
 #include <jansson.h>
 
-enum { OFF_MX_ROW = 4, FACT_SIZE = 512 };
+enum { TRAP_AFTER_ROW = 3, OFF_MX_ROW = 4, FACT_SIZE = 512 };
 
 /* Row 4 is decided last but one: where the listener is no MX there is no better host, so rows 5 to
  * 8 are passed over and 9 to 12 come first (SPEC 5). */
 static bool is_reached(unsigned row, unsigned decided)
 {
+    if (row == GUARD_TRAP_ROW)
+        return decided > TRAP_AFTER_ROW;
+    if (decided == GUARD_TRAP_ROW)
+        return row <= TRAP_AFTER_ROW;
     if (decided == OFF_MX_ROW)
         return row <= 4 || (row >= 9 && row <= 12);
     return row <= decided;
@@ -41,6 +45,9 @@ static const char *hint_of(enum guard_reason reason)
     case GUARD_BREAKER:
         return "many networks bypass, and visits at a better host fell: the way there may be "
                "broken";
+    case GUARD_TRAP:
+        return "this is the decoy that guard.trap names, which never accepts; or the client's "
+               "network was refused there ten times in a day, and mxwarden forget ends its hour";
     case GUARD_BYPASS: /* bypass_hint */
     case GUARD_EXEMPT_SASL:
     case GUARD_EXEMPT_CERT:
@@ -88,6 +95,8 @@ static json_t *show_rows(const struct guard_facts *facts, unsigned decided)
     json_t *rows = json_array();
 
     for (unsigned row = 1; row <= GUARD_ROWS; row++) {
+        if (row == GUARD_TRAP_ROW && (!facts->guard || !facts->guard->trap[0]))
+            continue;
         char fact[FACT_SIZE] = "";
         json_t *holds = json_null();
         if (is_reached(row, decided)) {

@@ -47,9 +47,28 @@ static enum conf_mode action_of(const struct conf_guard *guard, const struct gua
         case CONF_OFF_MX_REJECT: return CONF_MODE_REJECT;
         }
     }
+    /* Never more than a delay, and never another way in. */
+    if (verdict->reason == GUARD_TRAP)
+        return verdict_refuses(guard->mode) ? CONF_MODE_DEFER : CONF_MODE_DETECT;
     if (verdict->reason != GUARD_BYPASS)
         return CONF_MODE_DETECT;
     return guard->mode == CONF_MODE_FILTER ? filter_mode(question) : guard->mode;
+}
+
+/* A trapped network is not told where to go instead. */
+static void put_defer(const struct conf_guard *guard, const struct guard_verdict *verdict,
+                      const struct question *question, char out[VERDICT_ACTION_SIZE])
+{
+    const char *code = question->asker == QUESTION_MILTER ? "451" : "DEFER_IF_PERMIT";
+
+    if (verdict->better)
+        snprintf(out, VERDICT_ACTION_SIZE, "%s 4.7.1 %s (%s)", code, guard->text,
+                 verdict->better->name);
+    else
+        snprintf(out, VERDICT_ACTION_SIZE,
+                 "%s 4.7.1 Too many attempts at a host that accepts "
+                 "none; try again later",
+                 code);
 }
 
 char *verdict_action(const struct conf_guard *guard, const struct guard_verdict *verdict,
@@ -60,11 +79,7 @@ char *verdict_action(const struct conf_guard *guard, const struct guard_verdict 
     const size_t size = VERDICT_ACTION_SIZE;
 
     switch (action_of(guard, verdict, question)) {
-    case CONF_MODE_DEFER:
-        snprintf(out, size, "%s 4.7.1 %s (%s)",
-                 question->asker == QUESTION_MILTER ? "451" : "DEFER_IF_PERMIT", guard->text,
-                 better);
-        break;
+    case CONF_MODE_DEFER: put_defer(guard, verdict, question, out); break;
     case CONF_MODE_REJECT: snprintf(out, size, "550 5.7.1 %s (%s)", guard->text, better); break;
     case CONF_MODE_TAG:
         snprintf(out, size, "PREPEND X-MX-Warden: bypass; domain=%s; mx=%s",

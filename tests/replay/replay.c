@@ -5,5 +5,5 @@
 
 int main(void)
 {
-    return replay_guard() + replay_faults() + replay_route() + replay_feed() + replay_report();
+    return replay_guard() + replay_faults() + replay_route() + replay_feed() + replay_report() + replay_trap();
 }

@@ -31,5 +31,6 @@ int replay_faults(void);
 int replay_route(void);
 int replay_feed(void);
 int replay_report(void);
+int replay_trap(void);
 
 #endif

@@ -418,7 +418,6 @@ static const struct {
      "cache.secret_file: \"FOLDER/secret\" has no effect yet", "cache.secret_size=0"},
     {"health { slow_start = 0 }", "health.slow_start: \"0\" has no effect yet, \"60s\" counts",
      "health.slow_start=60000"},
-    {"guard { trap = mx9.example }", "guard.trap: \"mx9.example\" has no effect yet", "trap="},
     {"domain a.example { route = srv }",
      "domain a.example: route: \"srv\" has no effect yet, \"off\" counts", "route=0,-"},
     {"domain a.example { flush = 192.0.2.1 }",

@@ -326,6 +326,118 @@ static void breaker_visits_as_ever(struct fixture *f)
     breaker(f);
     f->facts.visits_fell = false;
 }
+static void retry_in_time(struct fixture *f);
+
+static void trapped(struct fixture *f)
+{
+    strcpy(f->guard.trap, "mx9.example.com");
+    f->facts.trapped = true;
+}
+static void trapped_not_asked(struct fixture *f)
+{
+    trapped(f);
+    f->facts.has_memory = false;
+}
+static void trapped_at_best(struct fixture *f)
+{
+    trapped(f);
+    f->facts.listener = addr_of("192.0.2.10");
+}
+static void trapped_seen(struct fixture *f)
+{
+    trapped(f);
+    f->facts.seen = true;
+}
+static void trapped_learned(struct fixture *f)
+{
+    trapped(f);
+    f->facts.learned = true;
+}
+static void trapped_exempt(struct fixture *f)
+{
+    trapped(f);
+    f->question.has_sasl = true;
+}
+static void trapped_mx(struct fixture *f)
+{
+    trapped(f);
+    f->question.client = addr_of("192.0.2.10");
+}
+static void trapped_memory_silent(struct fixture *f)
+{
+    trapped(f);
+    f->facts.memory_complete = false;
+}
+static void trapped_memory_lost(struct fixture *f)
+{
+    trapped(f);
+    f->facts.memory_good = false;
+}
+static void trapped_elsewhere(struct fixture *f)
+{
+    f->facts.trapped = true; /* no trap is set here */
+}
+static void decoy(struct fixture *f)
+{
+    strcpy(f->guard.trap, "mx3.example.com");
+}
+static void decoy_exempt(struct fixture *f)
+{
+    decoy(f);
+    f->question.has_sasl = true;
+}
+static void decoy_to_postmaster(struct fixture *f)
+{
+    decoy(f);
+    to_postmaster(f);
+}
+static void decoy_dns_fail(struct fixture *f)
+{
+    decoy(f);
+    f->mx = "fail";
+}
+static void decoy_learned(struct fixture *f)
+{
+    decoy(f);
+    f->facts.learned = true;
+}
+static void decoy_memory_lost(struct fixture *f)
+{
+    decoy(f);
+    f->facts.memory_good = false;
+}
+static void decoy_retry(struct fixture *f)
+{
+    decoy(f);
+    retry_in_time(f);
+}
+static void decoy_not_the_worst(struct fixture *f)
+{
+    decoy(f);
+    f->mx = "10 mx1.example.com,30 mx3.example.com,40 mx2.example.com";
+    f->addr[1] = "192.0.2.30";
+    f->addr[2] = "192.0.2.20";
+}
+static void decoy_not_alone(struct fixture *f)
+{
+    decoy(f);
+    f->mx = "10 mx1.example.com,30 mx2.example.com,30 mx3.example.com";
+}
+static void decoy_the_only_host(struct fixture *f)
+{
+    decoy(f);
+    f->mx = "10 mx3.example.com";
+    f->addr[0] = "192.0.2.30";
+}
+static void decoy_shares_address(struct fixture *f)
+{
+    decoy(f);
+    f->addr[0] = "192.0.2.30";
+}
+static void decoy_named_elsewhere(struct fixture *f)
+{
+    strcpy(f->guard.trap, "mx9.example.com");
+}
 static void refusal_not_kept(struct fixture *f)
 {
     f->facts.refusal_kept = false;
@@ -469,6 +581,30 @@ static const struct {
     {12, "retry after yield_after", retry_in_time, NULL, 0, GUARD_YIELDED},
     {12, "retry too soon", retry_too_soon, NULL, 0, GUARD_BYPASS},
     {12, "never refused", never_refused, NULL, 0, GUARD_BYPASS},
+    {14, "trapped", trapped, NULL, 0, GUARD_TRAP},
+    {14, "trapped, not asked yet", trapped_not_asked, NULL, GUARD_NEED_MEMORY, 0},
+    {14, "trapped, at the best host", trapped_at_best, NULL, 0, GUARD_TRAP},
+    {14, "trapped, better hosts down", trapped, all_bad, 0, GUARD_TRAP},
+    {14, "trapped, seen since", trapped_seen, NULL, 0, GUARD_TRAP},
+    {14, "trapped, but learned", trapped_learned, NULL, 0, GUARD_LEARNED},
+    {14, "trapped, exempt", trapped_exempt, NULL, 0, GUARD_EXEMPT_SASL},
+    {14, "trapped, an MX of the domain", trapped_mx, NULL, 0, GUARD_EXEMPT_MX},
+    {14, "trapped, memory does not answer", trapped_memory_silent, NULL, 0, GUARD_MEMORY},
+    {14, "trapped, memory lost", trapped_memory_lost, NULL, 0, GUARD_MEMORY},
+    {14, "trapped, where no trap is set", trapped_elsewhere, NULL, 0, GUARD_BYPASS},
+    {14, "decoy", decoy, NULL, 0, GUARD_TRAP},
+    {14, "decoy, better hosts down", decoy, all_bad, 0, GUARD_TRAP},
+    {14, "decoy, learned", decoy_learned, NULL, 0, GUARD_TRAP},
+    {14, "decoy, memory lost", decoy_memory_lost, NULL, 0, GUARD_TRAP},
+    {14, "decoy, a retry", decoy_retry, NULL, 0, GUARD_TRAP},
+    {14, "decoy, exempt", decoy_exempt, NULL, 0, GUARD_EXEMPT_SASL},
+    {14, "decoy, postmaster", decoy_to_postmaster, NULL, 0, GUARD_EXEMPT_RECIPIENT},
+    {14, "decoy, MX look-up failed", decoy_dns_fail, NULL, 0, GUARD_DNS_FAIL},
+    {14, "decoy's name on a better host", decoy_not_the_worst, NULL, 0, GUARD_BYPASS},
+    {14, "decoy with an equal", decoy_not_alone, NULL, 0, GUARD_BYPASS},
+    {14, "decoy with nothing before it", decoy_the_only_host, NULL, 0, GUARD_BEST},
+    {14, "decoy on a better host's address", decoy_shares_address, NULL, 0, GUARD_BEST},
+    {14, "decoy is another host", decoy_named_elsewhere, NULL, 0, GUARD_BYPASS},
     {13, "no second look yet", no_second_look, NULL, GUARD_NEED_SECOND_LOOK, 0},
     {13, "bypass", NULL, NULL, 0, GUARD_BYPASS},
 };
@@ -537,6 +673,36 @@ static void reason_ignores_mode(void **state)
         }
 }
 
+/* What the decoy would have said otherwise is what counts there. */
+static void beneath_the_decoy(void **state)
+{
+    static const struct {
+        void (*before)(struct fixture *f);
+        enum guard_reason beneath;
+    } table[] = {{decoy, GUARD_BYPASS},
+                 {decoy_learned, GUARD_LEARNED},
+                 {decoy_memory_lost, GUARD_MEMORY},
+                 {decoy_retry, GUARD_YIELDED},
+                 {decoy_exempt, GUARD_EXEMPT_SASL},
+                 {trapped, GUARD_TRAP},
+                 {seen, GUARD_SEEN}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct fixture f;
+        struct guard_verdict verdict;
+
+        fixture_init(&f);
+        table[i].before(&f);
+        fixture_order(&f);
+        assert_int_equal(guard_judge(&f.facts, &verdict), GUARD_NEED_NOTHING);
+        assert_int_equal(verdict.beneath, table[i].beneath);
+        if (verdict.reason == GUARD_TRAP)
+            assert_int_equal(verdict.row, GUARD_TRAP_ROW);
+        order_clear(&f.order);
+    }
+}
+
 static bool coin(unsigned one_in)
 {
     return (unsigned)rand() % one_in == 0;
@@ -563,6 +729,8 @@ static void generate(struct fixture *f)
     f->facts.better_changed = coin(6) ? NOW - 10 : 0;
     f->facts.bypass_nets = coin(3) ? 40 : 0;
     f->facts.visits_fell = coin(3);
+    f->facts.trapped = coin(4);
+    strcpy(f->guard.trap, coin(3) ? coin(2) ? "mx3.example.com" : "mx9.example.com" : "");
     f->facts.refusal_kept = !coin(8);
     f->facts.first_refused = NOW - (coin(3) ? 1000 : 0);
 }
@@ -636,9 +804,13 @@ static void row_facts_fit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(judges_each_row),         cmocka_unit_test(names_row_and_hosts),
-        cmocka_unit_test(reason_ignores_mode),     cmocka_unit_test(reason_ignores_mode_always),
-        cmocka_unit_test(every_reason_has_a_name), cmocka_unit_test(row_facts_fit),
+        cmocka_unit_test(judges_each_row),
+        cmocka_unit_test(names_row_and_hosts),
+        cmocka_unit_test(beneath_the_decoy),
+        cmocka_unit_test(reason_ignores_mode),
+        cmocka_unit_test(reason_ignores_mode_always),
+        cmocka_unit_test(every_reason_has_a_name),
+        cmocka_unit_test(row_facts_fit),
     };
 
     return cmocka_run_group_tests_name("guard", tests, NULL, NULL);

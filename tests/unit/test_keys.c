@@ -34,6 +34,10 @@ static void keys_are_as_written_down(void **state)
                         "mxw1:ok:example.com:[198.51.100.7]");
     assert_string_equal(keys_ok("mxw1", true, "example.com", "example.net", out),
                         "mxw1:dry:ok:example.com:example.net");
+    assert_string_equal(keys_trap("mxw1", false, "[198.51.100.0/24]", out),
+                        "mxw1:trap:[198.51.100.0/24]");
+    assert_string_equal(keys_trap("mxw1", true, "[198.51.100.0/24]", out),
+                        "mxw1:dry:trap:[198.51.100.0/24]");
     assert_string_equal(keys_health("mxw1", "gw1.example.net", 25, out),
                         "mxw1:health:gw1.example.net:25");
     assert_string_equal(keys_health("mxw1", "[2001:db8::1]", 2525, out),
