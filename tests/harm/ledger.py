@@ -7,7 +7,7 @@ never pauses for half of an interval.
 """
 import re
 
-from mxsite import INTERVAL
+from mxsite import INTERVAL, read_logs
 
 REFUSAL = re.compile(r"milter-reject: RCPT from \S*?\[([^\]]+)\]: 4.*Please deliver.* to=<([^>]+)>")
 CLIENT = re.compile(r"postfix/smtpd\[\d+\]: (\w+): client=")
@@ -22,11 +22,11 @@ class Message:
         self.host = None
         self.delivered = 0
 
-    def attempts(self):
+    def attempts(self, interval=INTERVAL):
         """The times at which refused attempts began."""
         begun, met, last = [], set(), 0
         for at, host, client in sorted(self.refusals):
-            if not begun or at - last > INTERVAL / 2 or (host, client) in met:
+            if not begun or at - last > interval / 2 or (host, client) in met:
                 begun.append(at)
                 met = set()
             met.add((host, client))
@@ -38,11 +38,11 @@ class Message:
         return self.taken - min(self.refusals)[0] if self.refusals and self.taken else 0
 
 
-def read(site, recipients):
+def read(mtas, recipients):
     """{recipient: Message} of these, as the MX hosts' logs tell."""
     found = {name: Message(name) for name in recipients}
     taken = {}
-    for host, at, line in site.log():
+    for host, at, line in read_logs(mtas):
         if match := REFUSAL.search(line):
             client, name = match.groups()
             if name in found:
@@ -60,7 +60,7 @@ def read(site, recipients):
 
 def close(site, sender, recipients):
     """The scenario's row for one sender."""
-    messages = read(site, recipients)
+    messages = read(site.mtas, recipients)
     waiting = (sender.queue() | site.queue()) & set(recipients)
     bounces = [one for one in list(site.sink.messages) if one["sender"] == "" and any(
         name.endswith(f"@{sender.name}.example.org") for name in one["recipients"])]

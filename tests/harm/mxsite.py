@@ -172,20 +172,18 @@ class Site:
         family = ["-6"] if ":" in net else []
         self.mtas[0].host.ip(*family, "route", verb, "blackhole", net)
 
-    def log(self):
-        """The MX hosts' logs: [(host number, time in seconds, line)]."""
-        found = []
-        for number, mta in enumerate(self.mtas, 1):
-            for line in mta.log_text().splitlines():
-                found.append((number, log_time(line), line))
-        return found
-
     def queue(self):
         return {one["address"] for mta in self.mtas for entry in mta.queue()
                 for one in entry["recipients"]}
 
     def reports(self):
         return [line for warden in self.wardens for line in warden.reports()]
+
+
+def read_logs(mtas):
+    """The MX hosts' logs: [(host number, time in seconds, line)]."""
+    return [(number, log_time(line), line) for number, mta in enumerate(mtas, 1)
+            for line in mta.log_text().splitlines()]
 
 
 def log_time(line):

@@ -62,9 +62,9 @@ class Sender:
 class PostfixSender(Sender, Postfix):
     title = "Postfix 3.7"
 
-    def __init__(self):
+    def __init__(self, interval=INTERVAL):
         Sender.__init__(self, "postfix")
-        self.pool = None
+        self.pool, self.interval = None, interval
         Postfix.__init__(self, self.host, self.helo, (LOCAL,))
         self.name = self.host.name
 
@@ -72,9 +72,9 @@ class PostfixSender(Sender, Postfix):
         super().configure(guard=False, routes=False)
         services, main = "", (f"myhostname = {self.helo}\nmyorigin = {self.helo}\n"
                               "smtp_connect_timeout = 1s\n"
-                              f"queue_run_delay = {INTERVAL}s\n"
-                              f"minimal_backoff_time = {INTERVAL}s\n"
-                              f"maximal_backoff_time = {13 * INTERVAL}s\n")
+                              f"queue_run_delay = {self.interval}s\n"
+                              f"minimal_backoff_time = {self.interval}s\n"
+                              f"maximal_backoff_time = {13 * self.interval}s\n")
         if self.pool:
             names = [f"out{number}" for number in range(len(self.pool))]
             main += "transport_maps = randmap:{%s}\n" % ",".join(f"{name}:" for name in names)
