@@ -1,6 +1,6 @@
 """What happens to the site: before the senders have anything to send, and while they do. Functions
-of the site, of the senders' networks, and of wait, which waits for a share of the sending's time, or
-some seconds, and ends early when all is done."""
+of the site, of the senders' networks, and of wait, which waits for a share of the sending's time,
+or some seconds, and ends early when all is done."""
 
 
 def greylisting(site, nets):

@@ -10,20 +10,22 @@ PAGE = """# What the guard costs honest senders, and others
 
 This page is written by `make harm`. Real Postfix, Exim, OpenSMTPD and Sendmail send {sent} messages
 each to a site of two and to a site of three MX hosts, which run Postfix, mxwardend and
-mxwarden-milter in mode `defer` with one Redis, all in private network namespaces. The books are kept
-from the logs and queues of the mail servers; mxwarden is not asked.
+mxwarden-milter in mode `defer` with one Redis, all in private network namespaces. The books are
+kept from the logs and queues of the mail servers; mxwarden is not asked.
 
 Time is shortened to a thirtieth: senders retry after {interval} s (stock Postfix: 300 s), and the
 guard has `yield_after = {yield_after}s`, `hold_down = 10s`, `grace = 30s` (240 s, 5 min, 15 min).
-mx1 greylists for {greylist} s. Connections that nobody answers are given up after a second (30 s).
-Health is probed every second, `fall = 3`. A client network is a /28 or a /64, and every sender comes
-from addresses that the site does not know yet; none has a name in the DNS.
+mx1 greylists for {greylist} s. Connections that nobody answers are given up after a second (30 s),
+by OpenSMTPD after three. Health is probed every second, `fall = 3`. A client network is a /28 or a
+/64, and every sender comes from addresses that the site does not know yet, without a name in the
+DNS.
 
 - Postfix: `queue_run_delay`, `minimal_backoff_time` {interval} s: a retry comes after one or two
   intervals, as in life.
 - Exim: `F,1h,{interval}s` and a queue run every {interval} s.
-- Sendmail: `-q{interval}s` and `MinQueueAge={interval}s`. Without MinQueueAge, which is the default,
-  a queue run takes even a message that was tried a moment ago, and may then meet a second refusal.
+- Sendmail: `-q{interval}s` and `MinQueueAge={interval}s`. Without MinQueueAge, which is the
+  default, a queue run takes even a message that was tried a moment ago. Such a message can meet a
+  second refusal, and is let in at the queue run after it.
 - OpenSMTPD has no key for its intervals (400 s and growing): `smtpctl schedule` for every message
   that has waited {interval} s.
 

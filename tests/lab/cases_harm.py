@@ -1,5 +1,5 @@
-"""A stock Postfix as sender, its intervals shortened: the share of `make harm` that every run of the
-tests has."""
+"""A stock Postfix as sender, its intervals shortened: the share of `make harm` that every run of
+the tests has."""
 import pathlib
 import sys
 import time

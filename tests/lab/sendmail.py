@@ -1,5 +1,5 @@
-"""A real Sendmail on a lab host. It lies beside Postfix (entry.PEERS), and runs in a mount namespace
-of its own, in which /dev is the lab's: it logs to /dev/log and nowhere else."""
+"""A real Sendmail on a lab host. It lies beside Postfix (entry.PEERS), and runs in a mount
+namespace of its own, in which /dev is the lab's: it logs to /dev/log and nowhere else."""
 import pathlib
 import re
 import shutil
