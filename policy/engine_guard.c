@@ -170,7 +170,8 @@ static void got_known(void *arg, const struct memory_known *known)
     look_at_tides(q);
     q->facts.learned = known->learned_at > 0;
     q->facts.trapped = known->trapped_at > 0;
-    q->learned_at = known->learned_any ? q->facts.now : known->learned_at;
+    q->learned_at = known->learned_at;
+    q->learned_any = known->learned_any;
     memcpy(q->learned_as, known->learned_as, sizeof q->learned_as);
     step_judge(q);
 }
@@ -271,7 +272,7 @@ static void learn(struct engine_question *q, bool yielded)
         bool is_net = strchr(all.text[i], '/') != NULL;
         if (is_net ? memory_count_message(q->engine->parts.memory, q->question.recipient.domain,
                                           all.text[i], q->question.instance, is_dry(q),
-                                          q->facts.guard->learn / 1000) == NETWORK_MESSAGES
+                                          NETWORK_MESSAGES, q->facts.guard->learn / 1000)
                    : yielded)
             memcpy(who.text[who.count++], all.text[i], sizeof all.text[i]);
     }
@@ -284,7 +285,7 @@ static void renew(struct engine_question *q)
 {
     struct identity_set who = {.count = 1};
 
-    if (q->facts.now - q->learned_at < RENEW_AFTER)
+    if (q->learned_any || q->facts.now - q->learned_at < RENEW_AFTER)
         return;
     memcpy(who.text[0], q->learned_as, sizeof q->learned_as);
     put_learned(q, &who);
@@ -345,7 +346,7 @@ static void act(struct engine_question *q, const struct guard_verdict *verdict)
                              q->question.recipient.domain);
     if (verdict->beneath == GUARD_BYPASS || verdict->beneath == GUARD_BREAKER)
         note_bypass(q);
-    if (verdict->beneath == GUARD_YIELDED || verdict->beneath == GUARD_LEARNED)
+    if (verdict->beneath == GUARD_YIELDED || (verdict->beneath == GUARD_LEARNED && !q->learned_any))
         learn(q, verdict->beneath == GUARD_YIELDED);
     if (verdict->beneath == GUARD_LEARNED)
         renew(q);

@@ -68,6 +68,7 @@ struct engine_question {
     struct guard_facts facts;
     int64_t deadline;   /* monotonic ms: what is not known by then is not known */
     int64_t learned_at; /* Unix seconds */
+    bool learned_any;   /* only by an administrator's word: nothing is learned from it */
     char learned_as[IDENTITY_SIZE];
     bool refused_anew; /* nobody had been refused this before */
 

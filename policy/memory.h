@@ -69,7 +69,7 @@ struct memory_known {
     int64_t seen_at;    /* Unix seconds, 0: not seen */
     int64_t learned_at; /* 0: not learned */
     int64_t trapped_at; /* 0: not trapped */
-    bool learned_any;   /* as MEMORY_ANY_DOMAIN: by an administrator, who said for how long */
+    bool learned_any;   /* only as MEMORY_ANY_DOMAIN: by an administrator, who said for how long */
     char seen_as[IDENTITY_SIZE], learned_as[IDENTITY_SIZE];
     bool shared; /* it was Redis that knew; else this process's own table */
     struct net_addr seen_where;
@@ -111,10 +111,11 @@ void memory_put_learned(struct memory *memory, const char *domain, const struct 
  * one: a trap that the site does not share is none. */
 void memory_put_trap(struct memory *memory, const char *net, bool dry, const char *why);
 
-/* Counts one more message of that network ("[net/bits]") that was let in as an honest sender's, and
- * returns how many this process has counted; the recipients of one message (instance) are one. */
-unsigned memory_count_message(struct memory *memory, const char *domain, const char *net,
-                              const char *instance, bool dry, int64_t ttl);
+/* Counts one more message of that network ("[net/bits]") that was let in as an honest sender's; the
+ * recipients of one message (instance) are one. True when this process has counted enough for it to
+ * be learned for ttl seconds; then it rests for a day, and counts anew. */
+bool memory_count_message(struct memory *memory, const char *domain, const char *net,
+                          const char *instance, bool dry, unsigned enough, int64_t ttl);
 
 /* A probe of some node reached this address. */
 void memory_put_proof(struct memory *memory, const char *nonce, const struct net_addr *public);

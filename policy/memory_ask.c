@@ -130,11 +130,13 @@ static void note_seen(struct memory_wait *wait, size_t index, int64_t at)
 static void note_learned(struct memory_wait *wait, size_t index, int64_t at)
 {
     struct memory_known *known = &wait->known;
+    bool any = index % OK_DOMAINS == 1;
 
-    if (at <= known->learned_at)
+    /* What the client earned itself is worth more than what somebody said of it. */
+    if (known->learned_at && any != known->learned_any ? any : at <= known->learned_at)
         return;
     known->learned_at = at;
-    known->learned_any = index % OK_DOMAINS == 1;
+    known->learned_any = any;
     snprintf(known->learned_as, sizeof known->learned_as, "%s", wait->who.text[index / OK_DOMAINS]);
 }
 
@@ -257,8 +259,8 @@ struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *
             note_key(wait, i, note->text);
     }
     /* Seen or learned here settles it: no need to ask further. But who was seen may be trapped. */
-    wait->known.complete =
-        !memory->store || (wait->known.seen_at && !look->net) || wait->known.learned_at;
+    wait->known.complete = !memory->store || (wait->known.seen_at && !look->net) ||
+                           (wait->known.learned_at && !wait->known.learned_any);
     if (!wait->known.complete)
         batch = make_reads(memory, (const char(*)[KEYS_SIZE])key, count);
     free(key);

@@ -9,9 +9,10 @@
 #include <string.h>
 
 enum {
-    PROOF_TTL = 60,  /* seconds */
-    TRAP_TTL = 3600, /* seconds */
-    WORDS = 60,      /* keys of one DEL */
+    PROOF_TTL = 60,       /* seconds */
+    TRAP_TTL = 3600,      /* seconds */
+    LEARNED_REST = 86400, /* seconds; what is learned slides by at most a write a day */
+    WORDS = 60,           /* keys of one DEL */
 };
 
 static void put_both(struct memory *memory, struct store_batch *batch, const char *key,
@@ -98,21 +99,22 @@ void memory_put_trap(struct memory *memory, const char *net, bool dry, const cha
     memory_send(memory, batch);
 }
 
-unsigned memory_count_message(struct memory *memory, const char *domain, const char *net,
-                              const char *instance, bool dry, int64_t ttl)
+bool memory_count_message(struct memory *memory, const char *domain, const char *net,
+                          const char *instance, bool dry, unsigned enough, int64_t ttl)
 {
+    const int64_t rest = ttl / 2 < LEARNED_REST ? ttl / 2 : LEARNED_REST;
     const struct memory_note *note;
     char key[KEYS_SIZE];
-    unsigned count = 1;
+    int64_t count;
 
     snprintf(key, sizeof key, "messages:%d:%s:%s", dry, domain, net);
     note = memory_note_get(memory, key);
-    if (note && strcmp(note->text, instance) == 0)
-        return (unsigned)note->at; /* another recipient of the same message */
-    if (note)
-        count = (unsigned)note->at + 1;
-    memory_note_put(memory, key, count, instance, ttl);
-    return count;
+    /* Resting, or another recipient of the same message. */
+    if (note && (note->at >= enough || strcmp(note->text, instance) == 0))
+        return false;
+    count = note ? note->at + 1 : 1;
+    memory_note_put(memory, key, count, instance, count < enough ? ttl : rest);
+    return count >= enough;
 }
 
 void memory_put_proof(struct memory *memory, const char *nonce, const struct net_addr *public)

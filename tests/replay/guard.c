@@ -231,6 +231,52 @@ static void network_is_learned_after_three(void **state)
     site_close(&site);
 }
 
+/* An administrator's word is for that address and that time: its network is not learned by it. What
+ * was learned of the client itself goes on beside it. */
+static void allowed_is_not_learned(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+    char command[128], instance[8];
+
+    (void)state;
+    snprintf(command, sizeof command, "SET mxw1:ok:example.com:[198.51.100.7] %d EX 1000",
+             WORLD_START_UNIX - 2 * 86400);
+    world_control(site.mx2, "{\"command\":\"allow\",\"client\":\"198.51.100.7\",\"time\":\"2h\"}");
+    for (int i = 0; i < 4; i++) {
+        snprintf(instance, sizeof instance, "m%d", i);
+        mail.instance = instance;
+        expect_accept(site.mx2, &mail, "learned");
+        world_run(10);
+    }
+    assert_false(world_has_key("mxw1:ok:example.com:*"));
+    world_redis(command);
+    expect_accept(site.mx2, &mail, "learned");
+    world_run(10);
+    assert_in_range(world_ttl("mxw1:ok:example.com:[198.51.100.7]"), 35 * 86400 - 10, 35 * 86400);
+    site_close(&site);
+}
+
+/* What was learned of a network ends while its messages go on: three more teach it again. */
+static void network_is_learned_again(void **state)
+{
+    struct site site = site_start(SITE_CONF("mx1.example.com", ""),
+                                  SITE_CONF("mx2.example.com", "guard { learn = 10m }\n"));
+    struct world_mail mail = stranger();
+    char instance[8];
+
+    (void)state;
+    world_redis("SET mxw1:ok:example.com:[198.51.100.7] 1800000000 EX 9999999");
+    for (int i = 0; i < 7; i++) {
+        snprintf(instance, sizeof instance, "m%d", i);
+        mail.instance = instance;
+        expect_accept(site.mx2, &mail, "learned");
+        world_run(4 * MINUTE);
+        assert_int_equal(world_has_key("mxw1:ok:example.com:*0/24*"), i >= 2 && i != 4 && i != 5);
+    }
+    site_close(&site);
+}
+
 /* Where min_stage is rcpt, touching mx1 is not enough; and a touch takes nothing back. */
 static void touch_may_not_be_enough(void **state)
 {
@@ -834,6 +880,8 @@ int replay_guard(void)
         cmocka_unit_test(retry_is_let_in_and_learned),
         cmocka_unit_test(learned_client_stays_known),
         cmocka_unit_test(network_is_learned_after_three),
+        cmocka_unit_test(allowed_is_not_learned),
+        cmocka_unit_test(network_is_learned_again),
         cmocka_unit_test(touch_may_not_be_enough),
         cmocka_unit_test(evidence_lives_as_long_as_the_domain_says),
         cmocka_unit_test(retry_from_elsewhere),
