@@ -5,5 +5,6 @@
 
 int main(void)
 {
-    return replay_guard() + replay_faults() + replay_route() + replay_feed() + replay_report() + replay_trap();
+    return replay_guard() + replay_faults() + replay_route() + replay_feed() + replay_report() +
+           replay_trap();
 }
