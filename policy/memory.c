@@ -81,8 +81,7 @@ static void write_epoch(struct memory *memory)
         return;
     store_batch_add(batch, "HSET", key, "id", id, "since", since, "run_id",
                     store_run_id(memory->store), NULL);
-    store_send(memory->store, batch, NULL, NULL);
-    note_epoch(memory, id);
+    store_send(memory->store, batch, NULL, NULL); /* it is noted when it is read back */
 }
 
 /* Redis gone and come back with another run_id may have lost writes, whatever it loaded; without
@@ -133,6 +132,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     if (!up)
         memory->has_epoch = false;
     read_epoch(memory);
+    if (memory->has_epoch)
+        memory_again_go_on(memory);
     if (memory->missed_at && memory->has_epoch && !memory->again) {
         memory_again_start(memory, memory->missed_at - AGAIN_EARLIER_MS);
         memory->missed_at = 0;

@@ -23,6 +23,7 @@ struct memory_again {
     struct memory *memory; /* NULL: stopped, the answer under way frees it */
     int64_t since;
     size_t count, room, next;
+    size_t first; /* of the batch under way */
     struct again_note *note;
     bool sent;
 };
@@ -108,8 +109,9 @@ static void on_sent(void *arg, enum store_status status, const struct store_repl
         again_free(again);
         return;
     }
-    /* Whatever went wrong shows elsewhere too, and begins this anew. */
-    if (status == STORE_OK && again->next < again->count)
+    if (status != STORE_OK)
+        again->next = again->first; /* once more, when memory.c says so */
+    else if (again->next < again->count)
         send_next(again);
     else
         memory_again_stop(again->memory);
@@ -121,6 +123,7 @@ static void send_next(struct memory_again *again)
     int64_t now = clock_mono();
     char ttl[24];
 
+    again->first = again->next;
     for (int i = 0; batch && i < AT_ONCE && again->next < again->count; i++, again->next++) {
         const struct again_note *note = &again->note[again->next];
         if (note->expires - now < 1000)
@@ -132,7 +135,13 @@ static void send_next(struct memory_again *again)
         store_batch_add(batch, "GET", again->note[0].key, NULL); /* all of these had run out */
     again->sent = batch && store_send(again->memory->store, batch, on_sent, again);
     if (!again->sent)
-        memory_again_stop(again->memory);
+        again->next = again->first;
+}
+
+void memory_again_go_on(struct memory *memory)
+{
+    if (memory->again && !memory->again->sent)
+        send_next(memory->again);
 }
 
 void memory_again_start(struct memory *memory, int64_t since)

@@ -53,6 +53,8 @@ void memory_send(struct memory *memory, struct store_batch *batch);
 /* Writes this process's notes since then (monotonic ms) into Redis once more, a little at a time,
  * never over what stands there. One at a time: begun again, it begins anew. */
 void memory_again_start(struct memory *memory, int64_t since);
+/* Tries again what could not be written; nothing where nothing waits. */
+void memory_again_go_on(struct memory *memory);
 void memory_again_stop(struct memory *memory);
 
 #endif

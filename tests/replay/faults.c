@@ -237,6 +237,45 @@ static void visit_while_redis_was_away(void **state)
     site_close(&site);
 }
 
+/* Redis emptied and refusing writes for a while: what is to be given back waits for it. */
+static void redis_is_filled_later(void **state)
+{
+    struct site site = site_open();
+    struct world_mail first = at(stranger(), MX1);
+
+    (void)state;
+    world_visit(site.mx1, &first);
+    world_run(100);
+    world_redis("DEL mxw1:seen:[" MX1 "]:[198.51.100.7]");
+    world_redis("HSET mxw1:epoch id another");
+    world_set_redis(WORLD_REDIS_READONLY);
+    world_run(5000);
+    world_set_redis(WORLD_REDIS_UP);
+    world_run(3000);
+    assert_true(world_has_key("mxw1:seen:\\[" MX1 "\\]:\\[198.51.100.7\\]"));
+    site_close(&site);
+}
+
+/* A visit that Redis did not take, and then others that it did not take either. */
+static void visits_while_writes_failed(void **state)
+{
+    struct site site = site_open();
+    struct world_mail first = at(stranger(), MX1);
+
+    (void)state;
+    world_set_redis(WORLD_REDIS_READONLY);
+    world_visit(site.mx1, &first);
+    world_run(10000);
+    first.client = "203.0.113.9";
+    world_visit(site.mx1, &first);
+    world_run(10000);
+    world_set_redis(WORLD_REDIS_UP);
+    world_run(3000);
+    assert_true(world_has_key("mxw1:seen:\\[" MX1 "\\]:\\[198.51.100.7\\]"));
+    assert_true(world_has_key("mxw1:seen:\\[" MX1 "\\]:\\[203.0.113.9\\]"));
+    site_close(&site);
+}
+
 /* Writes fail: what cannot be kept is not refused. */
 static void redis_readonly(void **state)
 {
@@ -529,6 +568,8 @@ int replay_faults(void)
         cmocka_unit_test(redis_emptied),
         cmocka_unit_test(redis_emptied_is_filled_again),
         cmocka_unit_test(visit_while_redis_was_away),
+        cmocka_unit_test(redis_is_filled_later),
+        cmocka_unit_test(visits_while_writes_failed),
         cmocka_unit_test(redis_readonly),
         cmocka_unit_test(redis_evicts),
         cmocka_unit_test(retry_after_redis_was_lost),
