@@ -138,6 +138,12 @@ class World:
             warden.alive(warden.daemon) for warden in self.wardens) and self.warden2.observes(
                 "mx1.example.com"), timeout)
 
+    def wait_judging(self):
+        """The same, and mx2's milter has found its daemon again, for which it takes a moment after
+        a restart: mx1's probes prove it."""
+        self.wait_observed()
+        wait_for("mx2 observed by mx1", lambda: self.warden1.observes("mx2.example.com"), 20)
+
     def fresh_network(self):
         """Addresses of a network (a /30, the lab's evidence_net) that no case used before."""
         return next(self.networks)
