@@ -117,17 +117,22 @@ static void fill_order(struct route_facts *facts, const struct route_self *self)
 }
 
 /* Where this host is in none of the places that are known, it may be in one that is not: then only
- * the best tier is named, since mail sent to a worse one could come back here (SPEC 6.2). */
-static void keep_best_tier(struct route_facts *facts)
+ * what is better than any of these is named, and the best tier in any case, since mail sent to a
+ * worse one could come back here (SPEC 6.2). */
+static void keep_better_than_unknown(struct route_facts *facts)
 {
-    bool unknown = false;
+    uint32_t unknown = UINT32_MAX;
+    size_t kept = 0;
 
     for (size_t i = 0; i < facts->host_count; i++)
-        unknown = unknown || facts->host[i].resolve == TIER_MAY_RESOLVE;
-    if (facts->self_in_set || !unknown)
+        if (facts->host[i].resolve == TIER_MAY_RESOLVE && facts->host[i].tier < unknown)
+            unknown = facts->host[i].tier;
+    if (facts->self_in_set)
         return;
-    while (facts->host_count > 1 && facts->host[facts->host_count - 1].tier > facts->host[0].tier)
-        facts->host_count--;
+    while (kept < facts->host_count &&
+           (facts->host[kept].tier < unknown || facts->host[kept].tier == facts->host[0].tier))
+        kept++;
+    facts->host_count = kept;
 }
 
 void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
@@ -141,7 +146,7 @@ void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
         fill_pool(facts, pool, pool_addr, self);
     else {
         fill_order(facts, self);
-        keep_best_tier(facts);
+        keep_better_than_unknown(facts);
     }
 }
 
