@@ -19,6 +19,7 @@
 #include <libmilter/mfdef.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -218,6 +219,7 @@ bool front_open(const char *name, bool is_local, const struct session_policy *po
 struct run {
     pthread_t waiter;
     bool is_good;
+    atomic_bool is_over;
 };
 
 static void *serve(void *arg)
@@ -225,6 +227,7 @@ static void *serve(void *arg)
     struct run *run = arg;
 
     run->is_good = smfi_main() == MI_SUCCESS;
+    atomic_store(&run->is_over, true);
     /* Where libmilter gave up by itself nobody else ends the wait. The signal is blocked there and
      * taken by sigwait, so it ends nothing else. NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread) */
     pthread_kill(run->waiter, SIGTERM);
@@ -276,6 +279,7 @@ bool front_run(const struct sockaddr *own, socklen_t own_length)
     pthread_t server;
     sigset_t ends;
     int number;
+    bool is_asked;
 
     sigemptyset(&ends);
     sigaddset(&ends, SIGHUP);
@@ -284,6 +288,9 @@ bool front_run(const struct sockaddr *own, socklen_t own_length)
     if (pthread_create(&server, NULL, serve, &run) != 0)
         return false;
     sigwait(&ends, &number);
+    /* Asked to end it may say whatever it likes about how it went: sessions under way count as
+     * failures there. */
+    is_asked = !atomic_load(&run.is_over);
     end(server, own, own_length);
-    return run.is_good;
+    return is_asked || run.is_good;
 }

@@ -20,8 +20,8 @@
  *            -> domain state ttl fetched expires age origin order[{preference host addresses[]
  *               state}] warnings[]
  *   stats    -> node since counters{} redis{state}
- *   hosts    -> hosts[{host port address state streak since at ms usable observed missing detail
- *               override weight used_by[]}]
+ *   hosts    -> hosts[{host port address state streak since good_since at ms usable observed
+ *               missing detail override weight used_by[]}]
  *   seen     client -> client complete visits[{listener as at stage}] learned[{domain as at dry}]
  *   report   days?   (1 to 35, default 7)
  *            -> from to since? nodes[] domains[{domain mode judged bypass yielded better silent

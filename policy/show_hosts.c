@@ -74,14 +74,16 @@ static void show_view(void *arg, const struct watch_view *view)
         net_addr_format(&view->addr, addr);
     json_array_append_new(
         showing->hosts,
-        json_pack("{s:s, s:i, s:s, s:s, s:i, s:I, s:I, s:i, s:b, s:b, s:s, s:s, s:s, s:o, s:o}",
-                  "host", view->host, "port", (int)view->port, "address", addr, "state",
-                  health_state_name(view->health.state), "streak", (int)view->health.streak,
-                  "since", (json_int_t)view->health.since, "at", (json_int_t)view->health.at, "ms",
-                  (int)view->health.ms, "usable", (int)is_usable(&override, view->health.state),
-                  "observed", (int)view->observed, "missing", watch_missing_name(view->missing),
-                  "detail", view->detail, "override", override_state_name(override.state), "weight",
-                  weight < 0 ? json_null() : json_integer(weight), "used_by", used_by));
+        json_pack(
+            "{s:s, s:i, s:s, s:s, s:i, s:I, s:I, s:I, s:i, s:b, s:b, s:s, s:s, s:s, s:o, s:o}",
+            "host", view->host, "port", (int)view->port, "address", addr, "state",
+            health_state_name(view->health.state), "streak", (int)view->health.streak, "since",
+            (json_int_t)view->health.since, "good_since", (json_int_t)view->health.good_since, "at",
+            (json_int_t)view->health.at, "ms", (int)view->health.ms, "usable",
+            (int)is_usable(&override, view->health.state), "observed", (int)view->observed,
+            "missing", watch_missing_name(view->missing), "detail", view->detail, "override",
+            override_state_name(override.state), "weight",
+            weight < 0 ? json_null() : json_integer(weight), "used_by", used_by));
 }
 
 /* A pool host without an address is watched by nobody, and all the more to be shown. */

@@ -5,6 +5,7 @@ import re
 import shutil
 import signal
 import socket
+import time
 
 from space import write
 from waiting import wait_for
@@ -133,8 +134,11 @@ class Warden:
         return known
 
     def observes(self, host, port=25):
-        known = self.hosts().get((host, port))
-        return bool(known and known["observed"] and known["state"] == "up")
+        """Observed, and good for longer than the lab's hold_down of 1 s, at every address."""
+        ours = [one for one in self.ask("hosts")["hosts"]
+                if (one["host"], one["port"]) == (host, port)]
+        return bool(ours) and all(one["observed"] and one["state"] == "up" and
+                                  0 < one["good_since"] <= time.time() - 2 for one in ours)
 
     def policy(self, **attributes):
         """One question on the policy socket, as Postfix sends it; the action."""

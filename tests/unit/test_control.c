@@ -548,7 +548,7 @@ static const struct {
      {"\"status\":\"usage\""}},
     {"mx",
      "{\"command\":\"mx\",\"domain\":\"Example.COM.\"}\n",
-     {"\"domain\":\"example.com\",\"state\":\"ok\",\"ttl\":300", "\"age\":10,\"origin\":\"dns\"",
+     {"\"domain\":\"example.com\",\"state\":\"ok\",\"ttl\":300", "\"origin\":\"dns\"",
       "{\"preference\":20,\"host\":\"mx2.example.com\",\"addresses\":[],\"state\":\"absent\"}",
       "mx2.example.com has no address"}},
     {"mx of no name", "{\"command\":\"mx\",\"domain\":\"a b\"}\n", {"\"status\":\"usage\""}},
