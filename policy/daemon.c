@@ -394,6 +394,7 @@ void daemon_free(struct daemon *daemon)
         override_free(daemon->override);
     if (daemon->stats)
         stats_free(daemon->stats);
+    daemon->stats = NULL; /* what ends after it may still give notice */
     if (daemon->fetch)
         fetch_free(daemon->fetch);
     /* What waits for Redis hears that it is lost, while its owner is still there. */
