@@ -5,6 +5,7 @@ from senders import SENDERS
 
 HABITS = {"never": "never come back", "at-once": "come back at once",
           "later": "come back after the yield", "touch": "connect to mx1 for a moment first",
+          "next": "go on to mx3 when mx2 has refused",
           "tuple": "copy the HELO domain, sender and recipient of one who was at mx1"}
 PAGE = """# What the guard costs honest senders, and others
 
@@ -31,7 +32,12 @@ DNS.
 
 **Refused** counts messages that mxwarden refused at a backup at all, **attempts** the delivery
 attempts in which that happened, and **most** the worst message's: the promise is one. **Delay** is
-the longest time from a message's first refusal to its acceptance, the guard's share of the delay.
+the longest time from a message's first refusal to its acceptance: mostly the wait for the sender's
+next retry. Where OpenSMTPD has a pool this holds much of its own: it tries a host that does not answer
+from each of its addresses before it goes on to the next, and leaves each alone for a while.
+
+With three MX hosts a sender that goes on to mx3 after mx2's refusal is let in there at once, because
+it has been at a better host: one refusal, no delay.
 """
 
 
@@ -50,8 +56,8 @@ def write(rows):
                     text += line(scenario.title, SENDERS[row["sender"]].title, row["sent"],
                                  row["delivered"], row["lost"], row["bounced"], row["refused"],
                                  row["attempts"], row["most"], f"{row['delay']:.0f} s")
-    text += "\n## Order-skippers\n\nStraight to mx2 of two, mx1 healthy, observed, and visited by "
-    text += "others. Each has an address,\na sender and a recipient of its own.\n\n"
+    text += ("\n## Order-skippers\n\nStraight to mx2 of three, mx1 healthy, observed, and visited "
+             "by others. Each has an\naddress, a sender and a recipient of its own.\n\n")
     text += head("they", "skippers", "let in", "stopped")
     for row in rows:
         if "habit" in row:
