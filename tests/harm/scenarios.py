@@ -48,9 +48,9 @@ SCENARIOS = [
     Scenario("greylisting", "mx1 greylists everybody", greylisting),
     Scenario("ipv6", "the same, the backups over IPv6 only", greylisting, six=True),
     Scenario("blocked", "mx1 reachable for us, not for the sender", blocked),
-    Scenario("pool", "the same, a pool of 20 addresses in three networks", pool=True),
+    Scenario("pool", "no route to mx1, 20 addresses in three networks", pool=True),
     Scenario("redis", "mx1 not reachable for the sender, Redis killed and emptied", blocked,
              redis_lost),
-    Scenario("down", "mx1 goes down", down),
+    Scenario("down", "mx1 stopped just before", down),
     Scenario("flapping", "mx1 flaps every 20 s", during=flapping, seconds=60),
 ]

@@ -110,7 +110,7 @@ class SendmailSender(Sender):
     """MinQueueAge is what makes a message wait an interval: without it a queue run takes every
     message, however lately it was tried."""
 
-    title, has_pool = "Sendmail 8.17", False
+    title, has_pool = "Sendmail 8.17 + MinQueueAge", False
 
     def __init__(self):
         super().__init__("sendmail")
