@@ -45,7 +45,7 @@ static const struct {
     const char *label;
     const char *address;
     const char *mx;      /* NULL: not to be had */
-    const char *addr[3]; /* of the hosts, or of the pool's; NULL: not to be had */
+    const char *addr[4]; /* of the hosts, or of the pool's; NULL: not to be had */
     const char *down;    /* a failing host */
     const char *wanted;
 } cases[] = {
@@ -239,7 +239,7 @@ static void run_case(const struct conf *conf, size_t i)
     char reply[ROUTE_REPLY_SIZE];
 
     address_parse(cases[i].address, &address);
-    for (size_t h = 0; h < 3; h++)
+    for (size_t h = 0; h < 4; h++)
         given[h] = addr[h] = cases[i].addr[h] ? addrs_of(cases[i].addr[h]) : NULL;
     order_init(&order, mx, address.domain, given);
     facts->address = &address;
@@ -254,7 +254,7 @@ static void run_case(const struct conf *conf, size_t i)
     if (strcmp(reply, cases[i].wanted) != 0)
         fail_msg("%s: '%s', wanted '%s'", cases[i].label, reply, cases[i].wanted);
     order_clear(&order);
-    for (size_t h = 0; h < 3; h++)
+    for (size_t h = 0; h < 4; h++)
         facts_unref(addr[h]);
     facts_unref(mx);
     free(facts);
