@@ -151,5 +151,7 @@ def daemon_restarts(world):
         world.warden1.start("mxwardend")
         wait_for("the visit to be fed", lambda: fed(world) > 0, 5)
         world.wait_observed()
+        wait_for("mx2 to know the visit", lambda: world.warden2.ask(
+            "explain", client=client, listener=MX2, rcpt="early@example.com")["reason"] == "seen")
         accepted(world.send(client, MX2, "early@example.com"))
         same(reason(world.warden2, "early@example.com"), "seen")
