@@ -45,7 +45,6 @@ static void look_at_better(struct engine_question *q)
     const struct engine_parts *parts = &q->engine->parts;
     const struct conf_domain *section =
         conf_find_domain(q->conf, q->question.recipient.domain, true);
-    int64_t now = q->facts.now;
 
     guard_find_better(&q->facts);
     for (size_t i = 0; i < q->facts.better_count; i++) {
@@ -58,8 +57,7 @@ static void look_at_better(struct engine_question *q)
                        q->question.recipient.domain);
         if (!watch_get_address(parts->watch, &better->addr, SMTP_PORT, &view))
             continue;
-        better->good =
-            view.health.last_good && (now - view.health.at) * 1000 < 2 * q->conf->health.interval;
+        better->good = view.health.last_good && view.age < 2 * q->conf->health.interval;
         better->good_since = view.health.good_since;
         better->probed_at = view.health.at;
         better->observed = view.observed;

@@ -231,6 +231,8 @@ void watch_view_fill(const struct watch_target *target, const struct watch_place
         .addr = place->addr,
         .purposes = purposes_of(target, clock_mono()),
         .health = place->health,
+        .age = place->ended ? clock_mono() - place->ended
+                            : (clock_unix(place->watch->clock) - place->health.at) * 1000,
         .observed = place->observed,
         .missing = place->missing,
     };

@@ -61,6 +61,8 @@ struct watch_view {       /* of one target; a copy */
     struct net_addr addr;
     unsigned purposes;
     struct health health;
+    int64_t age; /* milliseconds since the last result; that of another process or node in whole
+                    seconds */
     bool observed;
     enum watch_missing missing;
     char detail[128]; /* of the last probe or proof, for people; printable */

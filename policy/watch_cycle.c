@@ -177,6 +177,7 @@ static void result_note(struct watch_place *place, bool good, int32_t ms)
     if (place->borrowed && place->health.last_good != good)
         place->health = (struct health){.state = HEALTH_UNKNOWN};
     place->borrowed = false;
+    place->ended = clock_mono();
     health_note(&place->health, &rule, good, ms, now);
     if (place->saved.state != HEALTH_UNKNOWN)
         health_restore(&place->health, &place->saved, watch_share_gap(place->watch), now);

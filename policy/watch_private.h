@@ -71,6 +71,7 @@ struct watch_place {
     unsigned looks;     /* that have failed */
     int64_t look_until; /* monotonic milliseconds */
     int64_t started;    /* the last probe; 0 none yet */
+    int64_t ended;      /* the last result of our own, monotonic ms; 0 none yet */
     bool spread;        /* has been given its place in the interval */
 };
 
