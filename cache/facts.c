@@ -150,6 +150,19 @@ static bool addrs_equal(const struct net_addr *a, size_t a_count, const struct n
     return true;
 }
 
+bool facts_have_addr(const struct facts *facts, const struct net_addr *addr)
+{
+    if (!facts || facts->state != FACTS_OK)
+        return false;
+    for (size_t i = 0; i < facts->addr.a_count; i++)
+        if (net_addr_equal(&facts->addr.a[i], addr))
+            return true;
+    for (size_t i = 0; i < facts->addr.aaaa_count; i++)
+        if (net_addr_equal(&facts->addr.aaaa[i], addr))
+            return true;
+    return false;
+}
+
 /* Both are sealed, so equal sets are in the same order. */
 bool facts_equal(const struct facts *a, const struct facts *b)
 {

@@ -80,6 +80,8 @@ void facts_add_addr(struct facts *facts, const struct net_addr *addr);
 /* Sorts. Call once, last. */
 void facts_seal(struct facts *facts);
 
+/* Whether addr is among a host's addresses, of either family; facts may be NULL. */
+bool facts_have_addr(const struct facts *facts, const struct net_addr *addr);
 /* The same set of hosts and preferences, or of addresses, whatever the times. */
 bool facts_equal(const struct facts *a, const struct facts *b);
 const char *facts_state_name(enum facts_state state); /* "ok" "none" "null" "nxdomain" "fail" */

@@ -40,15 +40,12 @@ static bool target_parse(const char *text, struct target *out)
 
 static bool pools_have(const struct conf *conf, const struct target *target)
 {
-    char text[NET_TEXT];
-
     for (size_t p = 0; p < conf->pool_count; p++)
         for (size_t t = 0; t < conf->pool[p].tier_count; t++) {
             const struct conf_tier *tier = &conf->pool[p].tier[t];
             for (size_t h = 0; h < tier->host_count; h++) {
                 const struct conf_pool_host *host = &tier->host[h];
-                const char *name = host->name[0] ? host->name : net_addr_format(&host->addr, text);
-                if (host->port == target->port && strcmp(name, target->name) == 0)
+                if (host->port == target->port && strcmp(host->name, target->name) == 0)
                     return true;
             }
         }

@@ -93,23 +93,10 @@ size_t order_addresses(const struct facts *addr, bool private_too, struct net_ad
     return add_family(addr->addr.aaaa, addr->addr.aaaa_count, private_too, out, put, size);
 }
 
-static bool holds(const struct facts *facts, const struct net_addr *addr)
-{
-    if (!facts || facts->state != FACTS_OK)
-        return false;
-    for (size_t i = 0; i < facts->addr.a_count; i++)
-        if (net_addr_equal(&facts->addr.a[i], addr))
-            return true;
-    for (size_t i = 0; i < facts->addr.aaaa_count; i++)
-        if (net_addr_equal(&facts->addr.aaaa[i], addr))
-            return true;
-    return false;
-}
-
 int order_find_addr(const struct order *order, const struct net_addr *addr)
 {
     for (size_t i = 0; i < order->count; i++)
-        if (holds(order->host[i].addr, addr))
+        if (facts_have_addr(order->host[i].addr, addr))
             return (int)i;
     return -1;
 }

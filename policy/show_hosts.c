@@ -18,15 +18,9 @@ struct showing {
     json_t *hosts;
 };
 
-static const char *pool_host_name(const struct conf_pool_host *host, char out[NET_TEXT])
-{
-    return host->name[0] ? host->name : net_addr_format(&host->addr, out);
-}
-
 /* Names the pools that hold it into used_by, and gives the weight it has in the first; -1 none. */
 static int find_in_pools(const struct conf *conf, const char *name, uint16_t port, json_t *used_by)
 {
-    char text[NET_TEXT];
     int weight = -1;
 
     for (size_t p = 0; p < conf->pool_count; p++)
@@ -34,7 +28,7 @@ static int find_in_pools(const struct conf *conf, const char *name, uint16_t por
             const struct conf_tier *tier = &conf->pool[p].tier[t];
             for (size_t h = 0; h < tier->host_count; h++) {
                 const struct conf_pool_host *host = &tier->host[h];
-                if (host->port != port || strcmp(pool_host_name(host, text), name) != 0)
+                if (host->port != port || strcmp(host->name, name) != 0)
                     continue;
                 json_array_append_new(used_by, json_sprintf("pool %s", conf->pool[p].name));
                 if (weight < 0)
@@ -96,8 +90,7 @@ static void show_unwatched(struct showing *showing, const struct watch *watch)
                 struct watch_view view = {.port = tier->host[h].port,
                                           .missing = WATCH_MISSING_YET,
                                           .detail = "no address known, or no probe yet"};
-                char text[NET_TEXT];
-                snprintf(view.host, sizeof view.host, "%s", pool_host_name(&tier->host[h], text));
+                snprintf(view.host, sizeof view.host, "%s", tier->host[h].name);
                 if (watch_get_host(watch, view.host, view.port).targets == 0)
                     show_view(showing, &view);
             }

@@ -70,21 +70,6 @@ bool site_is_self_name(const struct site *site, const char *name)
     return false;
 }
 
-static bool is_own_in_dns(const struct site *site, const struct net_addr *addr)
-{
-    const struct facts *facts = site->facts;
-
-    if (!facts || facts->state != FACTS_OK)
-        return false;
-    for (size_t i = 0; i < facts->addr.a_count; i++)
-        if (net_addr_equal(&facts->addr.a[i], addr))
-            return true;
-    for (size_t i = 0; i < facts->addr.aaaa_count; i++)
-        if (net_addr_equal(&facts->addr.aaaa[i], addr))
-            return true;
-    return false;
-}
-
 bool site_is_self_addr(const struct site *site, const struct net_addr *addr)
 {
     const struct conf *conf = site->conf;
@@ -95,7 +80,7 @@ bool site_is_self_addr(const struct site *site, const struct net_addr *addr)
         if (net_addr_equal(&conf->listener[i].local, addr) ||
             net_addr_equal(&conf->listener[i].public, addr))
             return true;
-    return conf_nets_have(&conf->own.nets, addr) || is_own_in_dns(site, addr);
+    return conf_nets_have(&conf->own.nets, addr) || facts_have_addr(site->facts, addr);
 }
 
 /* --- claims ----------------------------------------------------------------------------------- */
