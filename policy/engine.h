@@ -91,9 +91,9 @@ void engine_note_visit(struct engine *engine, const struct net_addr *client,
                        const struct net_addr *listener, uint16_t port);
 
 /* Routes: the whole reply of a socketmap ("OK smtp:...", "NOTFOUND "), never empty, no CR LF NUL.
- * address is as it came, or "*". */
+ * key is as it came: an address, or "*". */
 typedef void engine_routed(void *arg, const char *reply);
-struct engine_question *engine_route(struct engine *engine, const char *address,
+struct engine_question *engine_route(struct engine *engine, enum route_map map, const char *key,
                                      engine_routed *done, void *arg);
 
 /* The same for people: nothing is noted, learned or counted. facts and verdict, choice and reply

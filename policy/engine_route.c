@@ -238,13 +238,15 @@ static struct engine_question *begin_route(struct engine *engine, enum engine_ki
     return q;
 }
 
-struct engine_question *engine_route(struct engine *engine, const char *address,
+struct engine_question *engine_route(struct engine *engine, enum route_map map, const char *key,
                                      engine_routed *done, void *arg)
 {
-    struct engine_question *q = begin_route(engine, ENGINE_ROUTE, address, arg);
+    struct engine_question *q = begin_route(engine, ENGINE_ROUTE, key, arg);
 
-    if (q)
+    if (q) {
+        q->route.map = map;
         q->done.routed = done;
+    }
     return q;
 }
 

@@ -1,5 +1,5 @@
 /*
- * Routes: from a plan and its facts to one line for the MTA.
+ * Routes: from a plan and its facts to the choice of hosts.
  */
 #include "policy/route.h"
 
@@ -250,7 +250,7 @@ void route_choose(const struct route_facts *facts, uint64_t random, struct route
     }
     out->transport = pool ? pool->transport : "smtp";
     make_key(facts, random, out->key, sizeof out->key);
-    tier_choose(facts->host, facts->host_count, out->key, &out->pick);
+    tier_choose(facts->host, facts->host_count, out->key, TIER_STRICT, &out->pick);
     if (out->pick.count > 0)
         decide(out, ROUTE_HOSTS,
                out->pick.health_ignored ? "no host is usable, so health is ignored"
@@ -259,47 +259,6 @@ void route_choose(const struct route_facts *facts, uint64_t random, struct route
         decide(out, ROUTE_NOTHING, "no host of the pool can be named");
     else
         settle_empty(facts, out);
-}
-
-/* "[name]:port"; an IPv6 address as Postfix wants it, "[IPv6:...]:port". */
-static int format_host(const struct tier_host *host, char *out, size_t size)
-{
-    const char *name = host->name;
-
-    if (name[0] == '[')
-        return strchr(name, ':') ? snprintf(out, size, "[IPv6:%s:%u", name + 1, host->port)
-                                 : snprintf(out, size, "%s:%u", name, host->port);
-    return snprintf(out, size, "[%s]:%u", name, host->port);
-}
-
-static void format_hosts(const struct route_facts *facts, const struct route_choice *choice,
-                         char out[ROUTE_REPLY_SIZE])
-{
-    size_t length = (size_t)snprintf(out, ROUTE_REPLY_SIZE, "OK %s:", choice->transport);
-    size_t limit = 3 + 512;
-
-    for (size_t i = 0; i < choice->pick.count; i++) {
-        char host[NAME_SIZE + 32];
-        size_t more = (size_t)format_host(&facts->host[choice->pick.index[i]], host, sizeof host);
-        if (length + more + 2 > limit)
-            break;
-        length +=
-            (size_t)snprintf(out + length, ROUTE_REPLY_SIZE - length, "%s%s", i ? ", " : "", host);
-    }
-}
-
-char *route_format(const struct route_facts *facts, const struct route_choice *choice,
-                   char out[ROUTE_REPLY_SIZE])
-{
-    switch (choice->outcome) {
-    case ROUTE_HOSTS: format_hosts(facts, choice, out); break;
-    case ROUTE_NOTFOUND: snprintf(out, ROUTE_REPLY_SIZE, "NOTFOUND "); break;
-    case ROUTE_NULL_MX:
-        snprintf(out, ROUTE_REPLY_SIZE, "OK error:5.1.10 Domain does not accept mail");
-        break;
-    case ROUTE_NOTHING: snprintf(out, ROUTE_REPLY_SIZE, "OK retry:4.4.4 no usable host"); break;
-    }
-    return out;
 }
 
 const char *route_outcome_name(enum route_outcome outcome)

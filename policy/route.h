@@ -2,8 +2,8 @@
  * Routes: where does this address go? Pure.
  *
  * route_plan finds the section that counts and what it needs; route_choose joins the facts into
- * tiers (tier.h) and picks; route_format writes the answer that Postfix parses. As with the guard,
- * whatever could not be had in time is a fact.
+ * tiers (tier.h) and picks; route_format (route_text.c) writes the answer that the MTA parses. As
+ * with the guard, whatever could not be had in time is a fact.
  */
 #ifndef POLICY_ROUTE_H
 #define POLICY_ROUTE_H
@@ -19,6 +19,9 @@
 
 enum { ROUTE_REPLY_SIZE = 640 }; /* "OK " and at most 512 bytes */
 
+/* Which look-up asks: how its answer is written. */
+enum route_map { ROUTE_TRANSPORT };
+
 /* What is to be done for an address, from the configuration alone. */
 struct route_plan {
     enum conf_route route;             /* OFF: NOTFOUND at once */
@@ -28,6 +31,7 @@ struct route_plan {
 struct route_plan route_plan(const struct conf *conf, const struct address *address);
 
 struct route_facts {
+    enum route_map map;
     struct route_plan plan;
     const struct address *address;
     const struct order *order; /* mx, primary; NULL until gathered */

@@ -69,7 +69,7 @@ static void ask_route(struct peer *peer, struct map_peer *map, const char *key)
     const struct conversation *conversation = peer_arg(peer);
 
     map->is_star = strcmp(key, "*") == 0;
-    map->question = engine_route(conversation->engine, key, on_routed, peer);
+    map->question = engine_route(conversation->engine, ROUTE_TRANSPORT, key, on_routed, peer);
     if (!map->question)
         map_reply(peer, map->is_star ? not_found : "TEMP mxwardend has no room for this question");
 }

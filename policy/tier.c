@@ -227,8 +227,11 @@ static enum grade prepare(struct draw *draw)
     return best;
 }
 
-void tier_choose(const struct tier_host *host, size_t count, const char *key, struct tier_pick *out)
+void tier_choose(const struct tier_host *host, size_t count, const char *key, enum tier_spill spill,
+                 struct tier_pick *out)
 {
+    (void)spill; /* strict is all there is */
+
     struct draw draw = {
         .host = host, .count = count < TIER_MAX_HOSTS ? count : TIER_MAX_HOSTS, .pick = out};
     enum grade best;

@@ -70,9 +70,13 @@ bool tier_is_usable(const struct tier_host *host);
 /* The weight that counts now, in thousandths. */
 uint64_t tier_weight(const struct tier_host *host);
 
+/* How a tier's load goes down to the next (SPEC 6.5). Strict: a tier is used while any host in it is
+ * usable. */
+enum tier_spill { TIER_STRICT };
+
 /* Picks for key (SPEC 6.3: pool or domain, and what sticks). Hosts need no order; equal names and
- * ports must not occur twice. Strict: a tier is used while any host in it is usable. */
-void tier_choose(const struct tier_host *host, size_t count, const char *key,
+ * ports must not occur twice. */
+void tier_choose(const struct tier_host *host, size_t count, const char *key, enum tier_spill spill,
                  struct tier_pick *out);
 
 /* -log2(u) in units of 2^-32, for u = (hash + 1) / 2^64: the fixed logarithm. */

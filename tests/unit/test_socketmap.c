@@ -56,22 +56,23 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
     free(question);
 }
 
-struct engine_question *engine_route(struct engine *engine, const char *address,
+struct engine_question *engine_route(struct engine *engine, enum route_map map, const char *key,
                                      engine_routed *done, void *arg)
 {
     struct engine_question *question;
     struct timeval now = {0};
 
     (void)engine;
+    (void)map;
     fake.asked++;
-    if (strncmp(address, "full", 4) == 0)
+    if (strncmp(key, "full", 4) == 0)
         return NULL;
     question = calloc(1, sizeof *question);
     assert_non_null(question);
     question->done = done;
     question->arg = arg;
-    snprintf(question->key, sizeof question->key, "%s", address);
-    if (strncmp(address, "hold", 4) == 0)
+    snprintf(question->key, sizeof question->key, "%s", key);
+    if (strncmp(key, "hold", 4) == 0)
         fake.held = question;
     else
         event_base_once(fake.base, -1, EV_TIMEOUT, on_due, question, &now);

@@ -86,7 +86,7 @@ static void picks_as_the_table_says(void **state)
         struct tier_pick pick;
         size_t count = hosts_of(cases[i].hosts, host, name);
 
-        tier_choose(host, count, "pool u@example.com", &pick);
+        tier_choose(host, count, "pool u@example.com", TIER_STRICT, &pick);
         for (size_t p = 0; p < pick.count; p++) {
             strcat(got, p ? " " : "");
             strcat(got, host[pick.index[p]].name);
@@ -131,7 +131,7 @@ static void choice_is_fixed(void **state)
         struct tier_pick pick;
 
         snprintf(key, sizeof key, "gateways user%u@example.com", i);
-        tier_choose(host, count, key, &pick);
+        tier_choose(host, count, key, TIER_STRICT, &pick);
         got[i] = (char)('1' + pick.index[0]);
     }
     assert_string_equal(got, FIXED_CHOICE);
@@ -175,7 +175,7 @@ static void choose(const struct world *world, unsigned key, struct tier_pick *pi
     char text[64];
 
     snprintf(text, sizeof text, "pool user%u@example.com", key);
-    tier_choose(world->host, world->count, text, pick);
+    tier_choose(world->host, world->count, text, TIER_STRICT, pick);
 }
 
 static uint32_t self_tier(const struct world *world)
@@ -350,7 +350,7 @@ static void shares_fit_the_weights(void **state)
         struct tier_pick pick;
 
         snprintf(text, sizeof text, "pool user%u@example.com", key);
-        tier_choose(host, count, text, &pick);
+        tier_choose(host, count, text, TIER_STRICT, &pick);
         won[pick.index[0]]++;
     }
     for (size_t i = 0; i < count; i++) {
