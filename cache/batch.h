@@ -27,6 +27,7 @@ struct store_batch {
     size_t count; /* items */
     size_t answered;
     int64_t deadline; /* monotonic milliseconds */
+    int64_t sent_us;  /* monotonic microseconds */
     store_done *done;
     void *arg;
     struct batch_item item[BATCH_MAX_COMMANDS + 2];

@@ -20,6 +20,7 @@
 #include "cache/breaker.h"
 #include "cache/dial.h"
 #include "cache/link.h"
+#include "cache/timing.h"
 
 #include <event2/event.h>
 #include <utlist.h>
@@ -27,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { GREETING_BUDGET = 400, TICK = 5000, MAX_PENDING = 4096, RUN_ID_SIZE = 64, WHY_SIZE = 160 };
 
@@ -54,6 +56,7 @@ struct store {
     char refused[WHY_SIZE]; /* the last refusal that was told */
     char run_id[RUN_ID_SIZE];
     int64_t evicted;
+    struct timing *timing; /* NULL: not noted */
     store_changed *changed;
     void *changed_arg;
 };
@@ -163,6 +166,14 @@ static void on_deadline(evutil_socket_t fd, short what, void *arg)
     }
 }
 
+static int64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 /* A batch that could be queued in part only would leave a MULTI open: the connection goes, but from
  * the loop, since store_send calls nobody back. */
 static void send_batch(struct store *store, struct store_batch *batch, int64_t budget,
@@ -171,6 +182,7 @@ static void send_batch(struct store *store, struct store_batch *batch, int64_t b
     batch->done = done;
     batch->arg = arg;
     batch->deadline = clock_mono() + budget;
+    batch->sent_us = now_us();
     DL_APPEND(store->sent, batch);
     store->pending++;
     for (size_t i = 0; i < batch->count && !store->broken; i++)
@@ -226,6 +238,8 @@ static void on_reply(void *arg, void *tag, redisReply *reply)
     DL_DELETE(store->sent, batch);
     store->pending--;
     arm_deadline(store);
+    if (store->timing)
+        timing_note(store->timing, now_us() - batch->sent_us);
     give_up = !batch->own && learn_from(store, batch, why);
     batch_finish(batch, STORE_OK);
     if (give_up)
@@ -511,6 +525,11 @@ const char *store_run_id(const struct store *store)
 int64_t store_evicted(const struct store *store)
 {
     return store ? store->evicted : 0;
+}
+
+void store_set_timing(struct store *store, struct timing *timing)
+{
+    store->timing = timing;
 }
 
 void store_on_change(struct store *store, store_changed *hook, void *arg)

@@ -30,6 +30,7 @@ struct event_base;
 struct store;
 struct store_batch;
 struct store_reply; /* opaque: hiredis' */
+struct timing;
 
 struct store_options {
     const char *path; /* unix socket, or NULL */
@@ -74,6 +75,9 @@ int64_t store_evicted(const struct store *store);
 /* Called from the loop after each change of store_is_up. */
 typedef void store_changed(void *arg, bool up);
 void store_on_change(struct store *store, store_changed *hook, void *arg);
+
+/* From now on notes there how long each answered batch took; it outlives the store. */
+void store_set_timing(struct store *store, struct timing *timing);
 
 /* A batch under construction. Words are binary safe texts, ended by NULL; at most 64 words a
  * command, 64 commands a batch; beyond that, or without memory, store_send returns false. store_send

@@ -4,6 +4,7 @@
  */
 #include "cache/store.h"
 
+#include "cache/timing.h"
 #include "tests/unit/redisbox.h"
 
 enum { SOON = 3000 };
@@ -605,6 +606,7 @@ static void test_real_commands(void **state)
     static const char *const batch[] = {"SET a 1", "GET a", "INCR a", "HSET a f v"};
     static const char *const bad[] = {"SET b 1", "NOSUCHCOMMAND", "INCR b"};
     static const char *const wrong[] = {"SET c 1", "HSET c f v", "INCR c"};
+    struct timing timing = {0};
     struct world world;
     struct redisbox box;
 
@@ -613,8 +615,11 @@ static void test_real_commands(void **state)
     real_open(&world, &box, 1000);
     assert_int_equal(strlen(store_run_id(world.store)), 40);
 
+    store_set_timing(world.store, &timing);
     assert_true(ask(&world, false, batch, 4));
     assert_true(box_wait(world.base, is_answered, &world, SOON));
+    assert_int_equal(timing.count, 1); /* a batch, not its commands */
+    assert_in_range(timing.longest, 1, 1000000);
     assert_int_equal(world.status, STORE_ERROR);
     assert_int_equal(world.count, 4);
     assert_string_equal(world.text[1], "1");
