@@ -4,7 +4,7 @@
 #   make run        installs what is missing, builds, starts both daemons in the foreground
 #   make check      installs what the tests need, builds, runs every test
 #   make install    DESTDIR= PREFIX= as usual
-#   make lint mutants tsan fuzz bench demo harm
+#   make lint mutants tsan fuzz bench demo harm pool
 #
 # CC, CFLAGS, LDFLAGS, DESTDIR, PREFIX are the caller's. SAN=1 builds with ASan and UBSan, TSAN=1
 # with the thread sanitiser, each into a build folder of its own.
@@ -153,6 +153,12 @@ harm:
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@scripts/harm $(B)
 
+# 20,000 messages through a weighted pool whose hosts die, drain and dawdle: some five minutes.
+pool:
+	@scripts/packages build check
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@tests/pool/run $(B) 20000
+
 mutants:
 	@scripts/packages build check
 	@scripts/mutants $(B)
@@ -170,7 +176,7 @@ install: all
 clean:
 	rm -rf build build-fuzz build-san build-tsan build-clang
 
-.PHONY: all run check tests lint bench demo mutants harm tsan install clean
+.PHONY: all run check tests lint bench demo mutants harm pool tsan install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(DEPS)
