@@ -30,6 +30,7 @@ struct probe_options {
     struct net_addr addr, source; /* source NET_NONE: the kernel's choice */
     uint16_t port;
     int64_t timeout;   /* milliseconds, the whole */
+    int64_t connect;   /* of it, for the connection; 0: all of it */
     const char *nonce; /* at most 32 characters */
     const char *node;
     const char *rcpt_domain; /* NULL: banner only */
