@@ -62,6 +62,8 @@ static void show_view(void *arg, const struct watch_view *view)
         json_array_append_new(used_by, json_string("guard"));
     if (view->purposes & WATCH_ROUTE)
         json_array_append_new(used_by, json_string("route"));
+    if (view->purposes & WATCH_FLUSH)
+        json_array_append_new(used_by, json_string("flush"));
     if (override.has_weight)
         weight = (int) override.weight;
     if (view->addr.family != NET_NONE)

@@ -213,7 +213,7 @@ void watch_want(struct watch *watch, const char *host, uint16_t port, const stru
 
 /* --- views ------------------------------------------------------------------------------------ */
 
-static unsigned purposes_of(const struct watch_target *target, int64_t now)
+unsigned watch_purposes(const struct watch_target *target, int64_t now)
 {
     unsigned purposes = 0;
 
@@ -229,7 +229,7 @@ void watch_view_fill(const struct watch_target *target, const struct watch_place
     *out = (struct watch_view){
         .port = place->port,
         .addr = place->addr,
-        .purposes = purposes_of(target, clock_mono()),
+        .purposes = watch_purposes(target, clock_mono()),
         .health = place->health,
         .age = place->ended ? clock_mono() - place->ended
                             : (clock_unix(place->watch->clock) - place->health.at) * 1000,
@@ -346,7 +346,7 @@ static void targets_drop(struct watch *watch, bool all)
         struct watch_target *target = LIST_FIRST(&host->targets);
         while (target) { /* the host goes with its last target */
             struct watch_target *next = LIST_NEXT(target, of_host);
-            if (all || !purposes_of(target, now))
+            if (all || !watch_purposes(target, now))
                 target_drop(target);
             target = next;
         }

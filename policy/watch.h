@@ -4,7 +4,10 @@
  * Life of a target (host name, port, address): somebody wants it (watch_want: a configured pool or
  * domain, or a guard question that found it better than its listener); it is probed every
  * health.interval, one probe in flight at a time an address, spread over the interval; when nobody
- * has wanted it for ten minutes it is dropped. The first probe starts at once.
+ * has wanted it for ten minutes it is dropped. The first probe starts at once. A target that is
+ * down and wanted for a flush is probed every second, with 2 s for the connection, so that its
+ * return is known `rise` seconds after its first banner at the latest, and a second more; no more
+ * than half of all probes under way are such ones.
  *
  * Observed. Each probe says EHLO mxwp-<nonce>.<node>. The node that listens there is told by its
  * own milter or policy service and records proof:<nonce> = its public address in the shared memory;
@@ -53,7 +56,8 @@ enum watch_missing {
 };
 const char *watch_missing_name(enum watch_missing missing); /* "", "yet", "banner", "redis", ... */
 
-enum watch_purpose { WATCH_GUARD = 1, WATCH_ROUTE = 2 }; /* bits */
+/* Bits. WATCH_FLUSH: mail waits for this host's return (flush.h). */
+enum watch_purpose { WATCH_GUARD = 1, WATCH_ROUTE = 2, WATCH_FLUSH = 4 };
 
 struct watch_view {       /* of one target; a copy */
     char host[NAME_SIZE]; /* canonical name, or "[address]" */

@@ -6,7 +6,9 @@
  * lead back to the timer by cycle_next, so a cycle can be late, and can never stop.
  *
  * The first cycle begins at once. The second is put at a fixed phase within the interval, so that
- * places that began together do not stay together; from then on they follow the interval.
+ * places that began together do not stay together; from then on they follow the interval. One that
+ * is down and awaited by a queue hurries: it has its turn every second, and looks for no proof, which
+ * says nothing of a host that is down.
  */
 #include "policy/watch_private.h"
 
@@ -20,7 +22,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LOOK_FIRST_MS = 50, LOOK_MS = 2000 };
+enum {
+    LOOK_FIRST_MS = 50,
+    LOOK_MS = 2000,
+    HURRY_MS = 1000,
+    HURRY_CONNECT_MS = 2000, /* the kernel's second try falls into it, a third would be too late */
+};
 
 _Static_assert(sizeof((struct watch_place *)NULL)->nonce == PROBE_NONCE_SIZE, "room for a nonce");
 
@@ -42,11 +49,28 @@ static int64_t phase_of(const struct watch_place *place, int64_t interval)
            (int64_t)(hash_choice(text, place->watch->conf->node) % (uint64_t)(interval / 2 + 1));
 }
 
+static bool is_hurried(const struct watch_place *place)
+{
+    const struct watch_target *target;
+    int64_t now = clock_mono();
+
+    if (place->health.state != HEALTH_DOWN || place->watch->probes >= WATCH_MAX_PROBES / 2)
+        return false;
+    LIST_FOREACH(target, &place->targets, of_place)
+    {
+        if (watch_purposes(target, now) & WATCH_FLUSH)
+            return true;
+    }
+    return false;
+}
+
 static void cycle_next(struct watch_place *place)
 {
     int64_t interval = place->watch->conf->health.interval;
     int64_t wait = place->started - clock_mono();
 
+    if (interval > HURRY_MS && is_hurried(place))
+        interval = HURRY_MS;
     wait += place->spread ? interval : phase_of(place, interval);
     place->spread = true;
     /* Never at once: what failed without taking time must not spin. */
@@ -205,7 +229,7 @@ static void result_take(struct watch_place *place, enum probe_result result, boo
     } else if (!said_ehlo) {
         place->missing = link_missing(place);
         place->observed = false;
-    } else {
+    } else if (!is_hurried(place)) {
         place->looking = true;
     }
     watch_cycle_tell(place, &before);
@@ -247,6 +271,7 @@ static void cycle_begin(struct watch_place *place)
         .source = conf->health.source,
         .port = place->port,
         .timeout = conf->health.timeout,
+        .connect = is_hurried(place) ? HURRY_CONNECT_MS : 0,
         .nonce = place->nonce,
         .node = conf->node,
         .rcpt_domain = conf->health.depth == CONF_DEPTH_RCPT && place->rcpt_domain[0]

@@ -18,7 +18,7 @@ enum {
     WATCH_MAX_TARGETS = 4096,
     WATCH_MAX_PROBES = 200,     /* in flight */
     WATCH_UNWANTED_MS = 600000, /* a target that nobody has wanted for so long is dropped */
-    WATCH_PURPOSES = 2,
+    WATCH_PURPOSES = 3,
     WATCH_DETAIL = 128,
 };
 
@@ -93,6 +93,8 @@ struct watch {
 };
 
 struct watch_host *watch_find_host(const struct watch *watch, const char *name, uint16_t port);
+/* What it is wanted for now: monotonic milliseconds. */
+unsigned watch_purposes(const struct watch_target *target, int64_t now);
 /* What a target looks like with its place as given: now, or a moment ago. */
 void watch_view_fill(const struct watch_target *target, const struct watch_place *place,
                      struct watch_view *out);

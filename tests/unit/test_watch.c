@@ -6,6 +6,7 @@
 #include "policy/probe.h"
 #include "policy/site.h"
 #include "policy/watch.h"
+#include "policy/watch_private.h"
 #include "tests/unit/fake_clock.h"
 #include "tests/unit/fake_store.h"
 
@@ -260,6 +261,17 @@ static struct watch_view cycle(const char *host, const char *text, enum probe_re
     return view_of(host, text);
 }
 
+/* Milliseconds to the next probe of the only place there is. */
+static int64_t until_probe(void)
+{
+    const struct watch_place *place = watch->places.item[0];
+    struct timeval due, now;
+    assert_int_equal(watch->places.count, 1);
+    assert_true(event_pending(place->timer, EV_TIMEOUT, &due));
+    gettimeofday(&now, NULL);
+    return (due.tv_sec - now.tv_sec) * 1000 + (due.tv_usec - now.tv_usec) / 1000;
+}
+
 /* --- observed --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -356,6 +368,48 @@ static void observed_life(void **state)
         event_base_loop(base, EVLOOP_ONCE);
     assert_int_equal(view_of(HOST, "192.0.2.1").health.state, HEALTH_UP);
     assert_string_equal(last_change, HOST " up+ up");
+}
+
+/* What a queue waits for is probed every second while it is down, whatever the interval; and, while
+ * it is, nobody asks whether it is observed. */
+static void awaited(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        enum watch_purpose purpose;
+        enum probe_result result;
+        int64_t low, high; /* ms to the next probe */
+    } cases[] = {
+        {"down, awaited", WATCH_FLUSH, PROBE_REFUSED, 400, 1000},
+        {"up, awaited", WATCH_FLUSH, PROBE_GOOD, 2400, 5000},
+        {"down, not awaited", WATCH_ROUTE, PROBE_REFUSED, 2400, 5000},
+    };
+    struct net_addr addr = addr_of("192.0.2.1");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        watch_free(watch);
+        open_watch(false);
+        watch_want(watch, HOST, 25, &addr, cases[i].purpose, NULL);
+        cycle(HOST, "192.0.2.1", cases[i].result, false);
+        int64_t wait = until_probe();
+        if (wait < cases[i].low || wait > cases[i].high)
+            fail_msg("%s: %lld ms", cases[i].label, (long long)wait);
+    }
+}
+
+static void awaited_returns(void **state)
+{
+    (void)state;
+    struct net_addr addr = addr_of("192.0.2.1");
+    watch_want(watch, HOST, 25, &addr, WATCH_FLUSH, NULL);
+    cycle(HOST, "192.0.2.1", PROBE_REFUSED, false);
+    assert_int_equal(probe_wait("192.0.2.1")->options.connect, 2000);
+    probe_end(probe_of("192.0.2.1"), PROBE_GOOD, true);
+    assert_int_equal(world.looks, 0);
+    assert_in_range(until_probe(), 400, 1000); /* the second of `rise`: no interval later */
+    cycle(HOST, "192.0.2.1", PROBE_GOOD, true);
+    assert_string_equal(last_change, HOST " up up+");
+    assert_in_range(until_probe(), 2400, 5000);
 }
 
 /* --- places, hosts, bounds -------------------------------------------------------------------- */
@@ -717,6 +771,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(observed_table, setup, teardown),
         cmocka_unit_test_setup_teardown(observed_life, setup, teardown),
+        cmocka_unit_test_setup_teardown(awaited, setup, teardown),
+        cmocka_unit_test_setup_teardown(awaited_returns, setup, teardown),
         cmocka_unit_test_setup_teardown(shared_address, setup, teardown),
         cmocka_unit_test_setup_teardown(host_table, setup, teardown),
         cmocka_unit_test_setup_teardown(in_flight_is_bounded, setup, teardown),
