@@ -137,21 +137,35 @@ struct conf *conf_read_public(const char *file, bool required, struct conf_probl
 }
 
 /* The arrays are sorted by name, so that ten thousand domains cost a question nothing. */
-static int compare_domain(const void *name, const void *domain)
+static int compare_title(const void *title, const void *domain)
 {
-    return strcmp(name, ((const struct conf_domain *)domain)->name);
+    return strcmp(title, ((const struct conf_domain *)domain)->name);
+}
+
+const struct conf_domain *conf_find_title(const struct conf *conf, const char *title)
+{
+    if (conf->domain_count == 0)
+        return NULL;
+    return bsearch(title, conf->domain, conf->domain_count, sizeof *conf->domain, compare_title);
+}
+
+const struct conf_domain *conf_find_own(const struct conf *conf, const char *domain)
+{
+    const struct conf_domain *found = conf_find_title(conf, domain);
+
+    for (const char *at = strchr(domain, '.'); at && !found; at = strchr(at + 1, '.'))
+        found = conf_find_title(conf, at);
+    return found;
 }
 
 const struct conf_domain *conf_find_domain(const struct conf *conf, const char *domain, bool exact)
 {
-    const struct conf_domain *found = NULL;
+    const struct conf_domain *found;
 
-    if (conf->domain_count == 0)
-        return NULL;
-    found = bsearch(domain, conf->domain, conf->domain_count, sizeof *found, compare_domain);
-    if (!found && !exact)
-        found = bsearch("*", conf->domain, conf->domain_count, sizeof *found, compare_domain);
-    return found;
+    if (exact)
+        return conf_find_title(conf, domain);
+    found = conf_find_own(conf, domain);
+    return found ? found : conf_find_title(conf, "*");
 }
 
 static int compare_pool(const void *name, const void *pool)

@@ -132,8 +132,18 @@ struct conf_routing {
     struct conf_weight *weight;
 };
 
+/* What a domain section stands for, by its title. */
+enum conf_title {
+    CONF_TITLE_DOMAIN,  /* "example.com" */
+    CONF_TITLE_BELOW,   /* ".example.com": everything below it, but not it */
+    CONF_TITLE_ADDRESS, /* "user@example.com": for routes only, guard.mode is off */
+    CONF_TITLE_REST,    /* "*" */
+};
+
 struct conf_domain {
-    char name[NAME_SIZE];    /* "*" for the rest */
+    enum conf_title kind;
+    const char *name;        /* the title, canonical; an address as address_mailbox writes it */
+    const char *domain;      /* the domain that is meant; "" where it is no single one */
     struct conf_guard guard; /* whole: keys not set here are those of the top guard section */
     struct conf_routing routing;
     struct conf_socket *flush; /* NULL for none */
@@ -200,7 +210,7 @@ struct conf {
         struct net_addr source; /* NET_NONE: the kernel's choice */
     } health;
     size_t domain_count;
-    struct conf_domain *domain; /* sorted by name, domains_file's included */
+    struct conf_domain *domain; /* sorted by title, domains_file's included */
     size_t pool_count;
     struct conf_pool *pool;
     size_t match_count;
@@ -238,7 +248,12 @@ char *conf_problem_format(const struct conf_problem *problem);
 struct conf *conf_ref(struct conf *conf);
 void conf_unref(struct conf *conf); /* NULL is fine */
 
-/* The section that counts for a canonical domain: its own, else "*" (unless exact), else NULL. */
+/* The section that has this very title, in canonical form; NULL where there is none. */
+const struct conf_domain *conf_find_title(const struct conf *conf, const char *title);
+/* Of a canonical domain: its own section, else that of the nearest ".parent", else NULL. */
+const struct conf_domain *conf_find_own(const struct conf *conf, const char *domain);
+/* The section that counts for a domain as a whole: as above, else "*", else NULL. With exact only
+ * the one titled so. */
 const struct conf_domain *conf_find_domain(const struct conf *conf, const char *domain, bool exact);
 const struct conf_pool *conf_find_pool(const struct conf *conf, const char *name);
 /* The weight given to host in routing->weight, else 100. */

@@ -46,9 +46,33 @@ void conf_check_routing(struct conf_reader *reader, const struct conf_section *s
     if (routing->weight_count > 0 && routing->route != CONF_ROUTE_MX)
         conf_report(reader, section, "weights", conf_scan_line(section, "weights"), true,
                     "only route = mx takes weights");
-    if (strcmp(section->title, "*") == 0 && conf_scan_is_set(section, "flush"))
+}
+
+/* The guard judges by what a whole domain's clients did: one address has a route of its own, and
+ * no more. */
+static void check_address(struct conf_reader *reader, const struct conf_section *section)
+{
+    const struct conf_section *guard;
+
+    for (guard = conf_scan_first(section, CONF_GUARD); guard; guard = conf_scan_next(guard)) {
+        for (const struct conf_place *place = guard->place; place; place = place->next)
+            conf_report(reader, guard, place->key->name, place->line, true,
+                        "a single address has no guard: it can only be set for domains");
+        if (!guard->place)
+            conf_report(reader, guard, "", guard->line, true,
+                        "a single address has no guard: it can only be set for domains");
+    }
+}
+
+/* Keys that mean nothing for what the section stands for. */
+void conf_check_title(struct conf_reader *reader, const struct conf_section *section,
+                      enum conf_title kind)
+{
+    if (kind != CONF_TITLE_DOMAIN && conf_scan_is_set(section, "flush"))
         conf_report(reader, section, "flush", conf_scan_line(section, "flush"), true,
-                    "\"*\" is no domain that ETRN could name");
+                    "\"%s\" is no domain that ETRN could name", section->title);
+    if (kind == CONF_TITLE_ADDRESS)
+        check_address(reader, section);
 }
 
 /* A host of weight 0 waits until all others fail; where all are such, someone meant another

@@ -4,9 +4,35 @@
 #include "policy/conf_build.h"
 
 #include "policy/conf_file.h"
+#include "policy/recipient.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* What the title says, in the one form that is compared. False where it is none; the name is ""
+ * then. */
+static bool build_title(struct conf_reader *reader, const char *text, struct conf_domain *domain)
+{
+    char name[NAME_SIZE + 1] = ".", mailbox[ADDRESS_SIZE];
+    struct address address;
+
+    domain->name = domain->domain = "";
+    if (strcmp(text, "*") == 0) {
+        domain->kind = CONF_TITLE_REST;
+        domain->name = "*";
+    } else if (*text == '.' && name_normalize(text + 1, strlen(text + 1), name + 1)) {
+        domain->kind = CONF_TITLE_BELOW;
+        domain->name = conf_keep_text(reader, name);
+    } else if (name_normalize(text, strlen(text), name)) {
+        domain->kind = CONF_TITLE_DOMAIN;
+        domain->name = domain->domain = conf_keep_text(reader, name);
+    } else if (address_parse(text, &address) && address_mailbox(&address, "", mailbox)) {
+        domain->kind = CONF_TITLE_ADDRESS;
+        domain->name = conf_keep_text(reader, mailbox);
+        domain->domain = strrchr(domain->name, '@') + 1;
+    }
+    return *domain->name;
+}
 
 /* The guard begins as a copy of the top one, whose lists it shares until it sets its own. */
 static void build_domain(struct conf_reader *reader, const struct conf_section *section,
@@ -14,15 +40,17 @@ static void build_domain(struct conf_reader *reader, const struct conf_section *
 {
     struct conf_guard_draft draft = *top;
 
-    if (strcmp(section->title, "*") == 0)
-        strcpy(domain->name, "*");
-    else if (!name_normalize(section->title, strlen(section->title), domain->name))
-        conf_report(reader, section, "", section->line, true, "the title is no domain name");
+    if (!build_title(reader, section->title, domain))
+        conf_report(reader, section, "", section->line, true,
+                    "the title is no domain name, .domain or user@domain");
     conf_build_guard(reader, section, &draft);
     domain->guard = draft.guard;
+    if (domain->kind == CONF_TITLE_ADDRESS)
+        domain->guard.mode = CONF_MODE_OFF;
     conf_build_defaults(reader, CONF_DOMAIN, domain);
     conf_build_section(reader, section, domain);
     conf_check_routing(reader, section, &domain->routing);
+    conf_check_title(reader, section, domain->kind);
 }
 
 /* A line of domains_file is an empty domain section. */
@@ -33,9 +61,7 @@ static void build_listed(struct conf_reader *reader, char *text, const struct co
     unsigned line = 0;
 
     for (char *rest = text, *name; (name = conf_file_line(&rest, &line)); domain++) {
-        if (strcmp(name, "*") == 0)
-            strcpy(domain->name, "*");
-        else if (!name_normalize(name, strlen(name), domain->name))
+        if (!build_title(reader, name, domain) || domain->kind == CONF_TITLE_ADDRESS)
             conf_report_file(reader, reader->domains_file, line, "domains_file",
                              "\"%s\" is no domain name", name);
         domain->guard = top->guard;
@@ -49,7 +75,7 @@ static int compare_domains(const void *a, const void *b)
     return strcmp(((const struct conf_domain *)a)->name, ((const struct conf_domain *)b)->name);
 }
 
-/* Sorted by name in the end, for conf_find_domain. */
+/* Sorted by title in the end, for conf_find_title. */
 void conf_build_domains(struct conf_reader *reader, const struct conf_section *root,
                         const struct conf_guard_draft *top)
 {

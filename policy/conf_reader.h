@@ -73,6 +73,8 @@ void conf_check_guard(struct conf_reader *reader, const struct conf_section *sec
                       const struct conf_guard *guard);
 void conf_check_routing(struct conf_reader *reader, const struct conf_section *section,
                         const struct conf_routing *routing);
+void conf_check_title(struct conf_reader *reader, const struct conf_section *section,
+                      enum conf_title kind);
 void conf_check_pool(struct conf_reader *reader, const struct conf_section *section);
 void conf_check_whole(struct conf_reader *reader, const struct conf_section *root);
 

@@ -1,6 +1,6 @@
 /*
  * The scanner: tokens as libconfuse's lexer takes them, the shape of sections and keys, and the
- * clean copy. It does not unescape, nor judge a value.
+ * clean copy. It does not judge a value, nor unescape one.
  *
  * Where the shape is not what the table says, the scanner is lost: it goes on copying, so that
  * libconfuse finds the same fault and words it, and records no more keys.
@@ -215,12 +215,21 @@ static enum token take_token(struct scanner *s)
     return s->token;
 }
 
-/* Without its quotes; escapes stay, as no name or title has any. */
+/* Without its quotes. Of the escapes only those that a quoted string cannot do without are taken,
+ * as for the title "\"a b\"@example.com"; no name or title has others. */
 static const char *token_text(struct scanner *s)
 {
     bool quoted = *s->start == '"' || *s->start == '\'';
+    char *text =
+        conf_memory_copy(s->reader->scratch, s->start + quoted, s->length - (quoted ? 2 : 0));
+    char *to = text;
 
-    return conf_memory_copy(s->reader->scratch, s->start + quoted, s->length - (quoted ? 2 : 0));
+    for (const char *from = text; quoted && *from; *to++ = *from++)
+        if (*from == '\\' && (from[1] == *s->start || from[1] == '\\'))
+            from++;
+    if (quoted)
+        *to = '\0';
+    return text;
 }
 
 /* Keeps the first place only: what follows it is a consequence. */

@@ -77,8 +77,8 @@ static bool domains_have(const struct conversation *conversation, const struct t
 
     for (size_t i = 0; target->port == SMTP_PORT && i < conf->domain_count; i++)
         if (weights_have(&conf->domain[i], target) ||
-            (strcmp(conf->domain[i].name, "*") != 0 &&
-             ordering_has(conversation->fetch, conf->domain[i].name, target)))
+            (*conf->domain[i].domain &&
+             ordering_has(conversation->fetch, conf->domain[i].domain, target)))
             return true;
     return false;
 }

@@ -80,7 +80,7 @@ static void add_keys(struct client *client, const struct site *site)
     }
     for (size_t d = 0; d < client->conf->domain_count && domains < MAX_DOMAINS; d++) {
         const char *domain = client->conf->domain[d].name;
-        if (strcmp(domain, MEMORY_ANY_DOMAIN) == 0)
+        if (client->conf->domain[d].kind != CONF_TITLE_DOMAIN)
             continue;
         domains++;
         for (size_t w = 0; w < client->who.count; w++)

@@ -62,7 +62,7 @@ static void find_nodes(struct gathering *gathering)
     for (size_t i = 0; i < count; i++)
         add_node(gathering, alive[i]);
     for (size_t i = 0; i < conf->domain_count && gathering->count < NODES_MAX; i++)
-        if (strcmp(conf->domain[i].name, "*") != 0)
+        if (conf->domain[i].kind == CONF_TITLE_DOMAIN)
             add_hosts_of(gathering, conf->domain[i].name);
 }
 

@@ -73,6 +73,36 @@ char *address_format(const struct address *address, bool fold, char out[ADDRESS_
     return out;
 }
 
+/* What the quotes of RFC 5321 enclose, and backslashes take along, is the local part itself: "u"@d
+ * and u@d are one mailbox. Returns its length. */
+static size_t unquote(const char *local, char out[ADDRESS_LOCAL_SIZE])
+{
+    size_t length = 0;
+
+    for (const char *at = local; *at; at++) {
+        if (*at == '"')
+            continue;
+        if (*at == '\\' && at[1])
+            at++;
+        out[length++] = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
+    }
+    out[length] = '\0';
+    return length;
+}
+
+bool address_mailbox(const struct address *address, const char *delimiter, char out[ADDRESS_SIZE])
+{
+    char local[ADDRESS_LOCAL_SIZE];
+    size_t whole = unquote(address->local, local);
+    size_t length = *delimiter ? strcspn(local, delimiter) : whole;
+
+    out[0] = '\0';
+    if (length == 0 || (*delimiter && length == whole) || address->domain[0] == '\0')
+        return false;
+    snprintf(out, ADDRESS_SIZE, "%.*s@%s", (int)length, local, address->domain);
+    return true;
+}
+
 /* Whether the first length bytes of local, and domain, are what the entry says. */
 static bool matches(const char *entry, const char *local, size_t length, const char *domain)
 {

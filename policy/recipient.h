@@ -26,6 +26,12 @@ bool address_parse(const char *text, struct address *out);
 /* "local@domain", "" for the null address. local's case folded when fold is true. Returns out. */
 char *address_format(const struct address *address, bool fold, char out[ADDRESS_SIZE]);
 
+/* The mailbox that the address names, in the form in which a configuration's sections are titled:
+ * "local@domain", local without quotes and in lower case. Where delimiter is not "", local without
+ * its extension, and false where it has none (a delimiter at its very start separates nothing, as
+ * in Postfix). False for an address without local part or domain. */
+bool address_mailbox(const struct address *address, const char *delimiter, char out[ADDRESS_SIZE]);
+
 /* Whether list holds the address as "local" (any domain), "user@domain" or "@domain". Case does
  * not count; where delimiter is not "", what follows the first of its characters in the local part
  * is left off for a second try. */

@@ -11,6 +11,21 @@ static const struct conf_pool *plan_pool(const struct route_plan *plan)
     return plan->route == CONF_ROUTE_POOL ? plan->routing->pool : NULL;
 }
 
+/* The walk: Postfix asks for the whole address and leaves the rest to us. */
+static const struct conf_domain *find_section(const struct conf *conf,
+                                              const struct address *address)
+{
+    const struct conf_domain *section = NULL;
+    char mailbox[ADDRESS_SIZE];
+
+    if (address_mailbox(address, "", mailbox))
+        section = conf_find_title(conf, mailbox);
+    if (!section && *conf->recipient_delimiter &&
+        address_mailbox(address, conf->recipient_delimiter, mailbox))
+        section = conf_find_title(conf, mailbox);
+    return section ? section : conf_find_domain(conf, address->domain, false);
+}
+
 struct route_plan route_plan(const struct conf *conf, const struct address *address)
 {
     struct route_plan plan = {.route = CONF_ROUTE_OFF};
@@ -18,7 +33,7 @@ struct route_plan route_plan(const struct conf *conf, const struct address *addr
 
     if (address->domain[0] == '\0')
         return plan;
-    section = conf_find_domain(conf, address->domain, false);
+    section = find_section(conf, address);
     if (!section)
         return plan;
     plan.section = section;

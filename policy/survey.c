@@ -160,9 +160,11 @@ static void watch_order(struct survey *survey, const struct conf_domain *domain,
         unsigned preference = host->host.preference;
 
         if ((purposes & WATCH_GUARD) && standing.found && preference < standing.worst)
-            watch_facts(survey, host->host.name, 25, host->addr, false, WATCH_GUARD, domain->name);
+            watch_facts(survey, host->host.name, 25, host->addr, false, WATCH_GUARD,
+                        domain->domain);
         if ((purposes & WATCH_ROUTE) && (!standing.found || preference < standing.best)) {
-            watch_facts(survey, host->host.name, 25, host->addr, false, WATCH_ROUTE, domain->name);
+            watch_facts(survey, host->host.name, 25, host->addr, false, WATCH_ROUTE,
+                        domain->domain);
             override_want(survey->parts.override, host->host.name, 25);
         }
     }
@@ -178,14 +180,14 @@ static void survey_domain(struct survey *survey, const struct conf_domain *domai
         purposes |= WATCH_GUARD;
     if (domain->routing.route == CONF_ROUTE_MX || domain->routing.route == CONF_ROUTE_PRIMARY)
         purposes |= WATCH_ROUTE;
-    if (!purposes || strcmp(domain->name, "*") == 0)
+    if (!purposes || !*domain->domain)
         return;
-    keep(survey, FACTS_MX, domain->name);
-    mx = fetch_peek_stale(survey->parts.fetch, FACTS_MX, domain->name, FETCH_OWN);
+    keep(survey, FACTS_MX, domain->domain);
+    mx = fetch_peek_stale(survey->parts.fetch, FACTS_MX, domain->domain, FETCH_OWN);
     for (size_t i = 0; i < order_names(mx); i++)
-        keep(survey, FACTS_ADDR, order_name(mx, domain->name, i));
+        keep(survey, FACTS_ADDR, order_name(mx, domain->domain, i));
     facts_unref(mx);
-    if (gather_peek_order(survey->parts.fetch, domain->name, FETCH_OWN, true, &order)) {
+    if (gather_peek_order(survey->parts.fetch, domain->domain, FETCH_OWN, true, &order)) {
         watch_order(survey, domain, &order, purposes);
         order_clear(&order);
     }

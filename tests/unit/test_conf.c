@@ -195,6 +195,11 @@ static const struct {
     {"a string over two lines", "guard { text = \"a \\\nb\" }", "text=a b"},
     {"domain, canonical", "domain \"Bücher.Example.\" { }", "domain xn--bcher-kva.example"},
     {"the rest", "domain \"*\" { route = primary }", "domain *"},
+    {"what is below a domain", "domain \".Bücher.Example\" { }", "domain .xn--bcher-kva.example"},
+    {"an address", "domain \"Some.One+x@Bücher.Example\" { route = mx }",
+     "domain some.one+x@xn--bcher-kva.example"},
+    {"an address, quoted", "domain \"\\\"a b\\\"@example.com\" { }", "domain a b@example.com"},
+    {"an address has no guard", "guard { mode = defer } domain u@example.com { }", "mode=off"},
     {"weights", "domain example.com { route = mx weights = {\"MX1.example.com=0\"} }",
      "weight mx1.example.com=0"},
     {"a pool further down",
@@ -597,7 +602,7 @@ static void test_shipped_examples(void **state)
         fail_msg("%s", got);
         return;
     }
-    assert_int_equal(conf->domain_count, 3);
+    assert_int_equal(conf->domain_count, 4);
     assert_int_equal(conf->pool_count, 1);
     for (const struct conf_key *key = conf_keys; key->name; key++)
         if (!mentions(text, key->name))
@@ -711,6 +716,51 @@ static void test_domains(void **state)
     conf_unref(conf);
 }
 
+/* Which section counts for a domain as a whole. */
+static const struct {
+    const char *domain, *wanted; /* NULL: none */
+} walks[] = {
+    {"example.com", "example.com"},
+    {"www.example.com", ".example.com"},
+    {"a.b.www.example.com", ".example.com"},
+    {"sub.example.com", "sub.example.com"},
+    {"x.sub.example.com", ".sub.example.com"},
+    {"y.x.sub.example.com", ".sub.example.com"},
+    {"anexample.com", NULL},
+    {"example.org", NULL}, /* what is below it has a section, it has none */
+    {"x.example.org", ".example.org"},
+    {"u", NULL},
+    {"org", NULL},
+};
+
+static void test_walk(void **state)
+{
+    static const char sections[] =
+        "domain \"u@example.com\" { }\ndomain \"example.com\" { }\ndomain \".Example.com\" { }\n"
+        "domain \"sub.example.com\" { }\ndomain \".sub.example.com\" { }\n"
+        "domain \".example.org\" { }\n";
+    char text[1024];
+    struct conf *conf = read_text("walk", sections, ""), *rest;
+
+    (void)state;
+    snprintf(text, sizeof text, "%sdomain \"*\" { }\n", sections);
+    rest = read_text("walk", text, "");
+    for (size_t i = 0; i < sizeof walks / sizeof *walks; i++) {
+        const struct conf_domain *got = conf_find_domain(conf, walks[i].domain, false);
+        const char *name = got ? got->name : "none";
+        if (strcmp(name, walks[i].wanted ? walks[i].wanted : "none") != 0)
+            fail_msg("%s: %s", walks[i].domain, name);
+        assert_ptr_equal(conf_find_own(conf, walks[i].domain), got);
+        name = conf_find_domain(rest, walks[i].domain, false)->name;
+        if (strcmp(name, walks[i].wanted ? walks[i].wanted : "*") != 0)
+            fail_msg("%s, with \"*\": %s", walks[i].domain, name);
+    }
+    assert_null(conf_find_domain(rest, "www.example.com", true));
+    assert_string_equal(conf_find_title(rest, "u@example.com")->domain, "example.com");
+    conf_unref(conf);
+    conf_unref(rest);
+}
+
 /* Secrets are for who asks; the others do not so much as open the file. */
 static void test_secrets(void **state)
 {
@@ -743,11 +793,12 @@ static void test_references(void **state)
     conf_unref(NULL);
 }
 
-/* A site of 10,000 domains starts and reloads in a moment. */
+/* A site of 10,000 domains starts and reloads in a moment, and a name of the most labels there can
+ * be is found, or not, in less. */
 static void test_many_domains(void **state)
 {
-    enum { DOMAINS = 10000 };
-    char *text, name[32];
+    enum { DOMAINS = 10000, WALKS = 1000 };
+    char *text, name[NAME_SIZE];
     size_t size;
     FILE *out = open_memstream(&text, &size);
     clock_t began;
@@ -765,6 +816,13 @@ static void test_many_domains(void **state)
         snprintf(name, sizeof name, "d%d.example", i);
         assert_non_null(conf_find_domain(conf, name, true));
     }
+    for (size_t i = 0; i < sizeof name - 1; i++)
+        name[i] = i % 2 ? '.' : 'a';
+    name[sizeof name - 1] = '\0';
+    began = clock();
+    for (int i = 0; i < WALKS; i++)
+        assert_null(conf_find_domain(conf, name, false));
+    assert_true(clock() - began < WALKS * CLOCKS_PER_SEC / 1000);
     conf_unref(conf);
     free(text);
 }
@@ -874,6 +932,7 @@ int main(void)
         cmocka_unit_test(test_inheritance),
         cmocka_unit_test(test_allow_file),
         cmocka_unit_test(test_domains),
+        cmocka_unit_test(test_walk),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_references),
         cmocka_unit_test(test_many_domains),

@@ -65,6 +65,7 @@ static struct conf_pool pool = {
     .name = (char *)"gateways", .transport = (char *)"smtp", .tier_count = 1, .tier = &pool_tier};
 static struct conf_domain domain = {
     .name = "example.com",
+    .domain = "example.com",
     .guard = {.mode = CONF_MODE_DEFER, .text = (char *)"Please deliver to the preferred MX first"},
     .routing = {.route = CONF_ROUTE_POOL, .pool = &pool}};
 static struct conf conf = {

@@ -102,6 +102,49 @@ static void finds_in_lists(void **state)
     }
 }
 
+static const struct {
+    const char *label, *address, *delimiter;
+    const char *wanted; /* NULL: none */
+} mailboxes[] = {
+    {"plain", "user@example.com", "", "user@example.com"},
+    {"case", "Some.One@Example.COM", "", "some.one@example.com"},
+    {"U-label",
+     "u@B\xc3\xbc"
+     "cher.example",
+     "", "u@xn--bcher-kva.example"},
+    {"quotes that are not needed", "\"User\"@example.com", "", "user@example.com"},
+    {"quotes that are", "\"a b\"@example.com", "", "a b@example.com"},
+    {"a quoted quote", "\"a\\\"b\"@example.com", "", "a\"b@example.com"},
+    {"a quoted backslash", "\"a\\\\\"@example.com", "", "a\\@example.com"},
+    {"a quoted '@'", "\"a@b\"@example.com", "", "a@b@example.com"},
+    {"a part in quotes", "a.\"B\".c@example.com", "", "a.b.c@example.com"},
+    {"extension kept", "user+Ext@example.com", "", "user+ext@example.com"},
+    {"extension off", "user+ext@example.com", "+", "user@example.com"},
+    {"at the first delimiter", "user-a+b@example.com", "+-", "user@example.com"},
+    {"extension in quotes", "\"User+x y\"@example.com", "+", "user@example.com"},
+    {"an empty extension", "user+@example.com", "+", "user@example.com"},
+    {"no extension", "user@example.com", "+", NULL},
+    {"delimiter first", "+user@example.com", "+", NULL},
+    {"nothing but quotes", "\"\"@example.com", "", NULL},
+    {"the null address", "<>", "", NULL},
+};
+
+static void names_mailboxes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof mailboxes / sizeof *mailboxes; i++) {
+        struct address address;
+        char got[ADDRESS_SIZE];
+        bool named;
+
+        assert_true(address_parse(mailboxes[i].address, &address));
+        named = address_mailbox(&address, mailboxes[i].delimiter, got);
+        if (named != (mailboxes[i].wanted != NULL) ||
+            strcmp(got, named ? mailboxes[i].wanted : "") != 0)
+            fail_msg("%s: %d '%s'", mailboxes[i].label, named, got);
+    }
+}
+
 static void null_address_is_never_listed(void **state)
 {
     struct address address;
@@ -120,6 +163,7 @@ int main(void)
         cmocka_unit_test(parses_addresses),
         cmocka_unit_test(refuses_long_local_parts),
         cmocka_unit_test(finds_in_lists),
+        cmocka_unit_test(names_mailboxes),
         cmocka_unit_test(null_address_is_never_listed),
     };
 

@@ -13,6 +13,15 @@
 
 static const char text[] =
     "node = \"mx2.example.com\"\n"
+    "recipient_delimiter = \"+-\"\n"
+    "domain \"walk.example.com\" { route = \"pool literal\" }\n"
+    "domain \".walk.example.com\" { route = \"pool gateways\" }\n"
+    "domain \"user@walk.example.com\" { route = \"pool user\" }\n"
+    "domain \"user+ext@walk.example.com\" { route = \"pool ext\" }\n"
+    "domain \"\\\"a b\\\"@walk.example.com\" { route = \"pool ext\" }\n"
+    "domain \"off@walk.example.com\" { }\n"
+    "pool \"user\" { tier \"10\" { host \"192.0.2.1\" { } } }\n"
+    "pool \"ext\" { tier \"10\" { host \"192.0.2.2\" { } } }\n"
     "domain \"mx.example.com\" { route = \"mx\" }\n"
     "domain \"weights.example.com\" { route = \"mx\" weights = {\"a.example.net=0\"} }\n"
     "domain \"primary.example.com\" { route = \"primary\" }\n"
@@ -41,6 +50,13 @@ static bool self_addr(void *arg, const struct net_addr *addr)
     return net_addr_equal(addr, &self);
 }
 
+#define LITERAL  "smtp:[192.0.2.77]:25, [IPv6:2001:db8::77]:2525"
+#define GATEWAYS "relay:[gw1.example.net]:25, [backup.example.net]:2525"
+#define WALK(label, address, wanted)                                                               \
+    {                                                                                              \
+        label, address, NULL, {0}, NULL, wanted                                                    \
+    }
+
 static const struct {
     const char *label;
     const char *address;
@@ -53,6 +69,16 @@ static const struct {
     {"8: no address at all", "root", NULL, {0}, NULL, "NOTFOUND "},
     {"8: a stranger's domain", "u@example.org", NULL, {0}, NULL, "NOTFOUND "},
     {"8: route off", "u@off.example.com", NULL, {0}, NULL, "NOTFOUND "},
+    WALK("7: the domain", "other@walk.example.com", "OK " LITERAL),
+    WALK("7: below the domain", "user@deep.sub.walk.example.com", "OK " GATEWAYS),
+    WALK("7: an address", "User@Walk.example.com", "OK smtp:[192.0.2.1]:25"),
+    WALK("7: an address in quotes", "\"user\"@walk.example.com", "OK smtp:[192.0.2.1]:25"),
+    WALK("7: an address that needs quotes", "\"A b\"@walk.example.com", "OK smtp:[192.0.2.2]:25"),
+    WALK("7: an address with its extension", "user+EXT@walk.example.com", "OK smtp:[192.0.2.2]:25"),
+    WALK("7: an address without it", "user+other@walk.example.com", "OK smtp:[192.0.2.1]:25"),
+    WALK("7: the other delimiter", "user-ext@walk.example.com", "OK smtp:[192.0.2.1]:25"),
+    WALK("7: one address's route off", "off@walk.example.com", "NOTFOUND "),
+    WALK("7: not that user", "users@walk.example.com", "OK " LITERAL),
     {"1: by MX preference",
      "u@mx.example.com",
      "10 a.example.net,20 b.example.net",
