@@ -18,7 +18,7 @@ static const struct conf_later {
     {CONF_LISTEN, "http", "*"},       {CONF_CACHE, "redis", "sentinel:*"},
     {CONF_CACHE, "secret_file", "*"}, {CONF_HEALTH, "slow_start", "*"},
     {CONF_DOMAIN, "route", "srv"},    {CONF_DOMAIN, "flush", "*"},
-    {CONF_POOL, "spill", "*"},        {CONF_MATCH, NULL, NULL}, /* the section as a whole */
+    {CONF_MATCH, NULL, NULL}, /* the section as a whole */
 };
 
 enum { CONF_LATERS = sizeof conf_laters / sizeof conf_laters[0] };

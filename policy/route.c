@@ -42,6 +42,11 @@ struct route_plan route_plan(const struct conf *conf, const struct address *addr
     return plan;
 }
 
+static enum tier_spill spill_of(const struct conf_pool *pool)
+{
+    return pool && pool->spill == CONF_SPILL_PROPORTIONAL ? TIER_PROPORTIONAL : TIER_STRICT;
+}
+
 static struct tier_host *add_host(struct route_facts *facts, const char *name, uint16_t port,
                                   uint32_t tier, uint32_t weight)
 {
@@ -265,11 +270,12 @@ void route_choose(const struct route_facts *facts, uint64_t random, struct route
     }
     out->transport = pool ? pool->transport : "smtp";
     make_key(facts, random, out->key, sizeof out->key);
-    tier_choose(facts->host, facts->host_count, out->key, TIER_STRICT, &out->pick);
+    tier_choose(facts->host, facts->host_count, out->key, spill_of(pool), &out->pick);
     if (out->pick.count > 0)
         decide(out, ROUTE_HOSTS,
-               out->pick.health_ignored ? "no host is usable, so health is ignored"
-                                        : "first usable tier, drawn by weight");
+               out->pick.health_ignored        ? "no host is usable, so health is ignored"
+               : spill_of(pool) == TIER_STRICT ? "first usable tier, drawn by weight"
+                                               : "tier drawn by its load, host by weight");
     else if (pool)
         decide(out, ROUTE_NOTHING, "no host of the pool can be named");
     else

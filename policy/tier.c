@@ -2,11 +2,12 @@
  * Tiers: from candidates to an order of at most four hosts.
  *
  * Each host gets a grade, how good it is to name at all; the best grade present is the one to draw
- * from, and of that its best tier. Everything after the winner is a function of the winner.
+ * from, and of that one tier. Everything after the winner is a function of the winner.
  */
 #include "policy/tier.h"
 
 #include "cache/hash.h"
+#include "policy/spill.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 enum grade {
     GRADE_USABLE,
     GRADE_USABLE_ZERO,
+    GRADE_HELD,    /* never the best: as much is usable in its tier */
     GRADE_FAILING, /* health is ignored when nothing is usable */
     GRADE_FAILING_ZERO,
     GRADE_UNKNOWN,    /* may not exist: as the last of a list it could bounce mail */
@@ -51,6 +53,16 @@ bool tier_is_usable(const struct tier_host *host)
 uint64_t tier_weight(const struct tier_host *host)
 {
     return (uint64_t)host->weight * host->ramp;
+}
+
+uint32_t tier_ramp(int64_t age, int64_t window)
+{
+    uint32_t ramp;
+
+    if (age < 0 || age >= window)
+        return TIER_FULL_WEIGHT;
+    ramp = (uint32_t)(age * TIER_FULL_WEIGHT / window);
+    return ramp > TIER_FULL_WEIGHT / 10 ? ramp : TIER_FULL_WEIGHT / 10;
 }
 
 uint64_t tier_minus_log2(uint64_t hash)
@@ -145,11 +157,63 @@ static enum tier_note explain(const struct tier_host *host, enum grade grade, ui
     case GRADE_UNKNOWN: return TIER_LEFT_UNKNOWN;
     case GRADE_FAILING:
     case GRADE_FAILING_ZERO: return TIER_LEFT_FAILING;
+    case GRADE_HELD: return TIER_LEFT_HELD;
     case GRADE_USABLE_ZERO: return TIER_LEFT_WEIGHT;
     case GRADE_USABLE: return TIER_LEFT_ROOM;
     }
     return TIER_LEFT_ROOM;
 }
+
+/* --- holding out -------------------------------------------------------------------------------- */
+
+static uint64_t sum_weight(const struct draw *draw, uint32_t tier, enum grade grade)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < draw->count; i++)
+        if (draw->host[i].tier == tier && draw->grade[i] == grade)
+            sum += draw->host[i].weight;
+    return sum;
+}
+
+/* The next host to be held out: of those not tried yet the one that flapped most, the first in
+ * fixed order where several did. */
+static size_t find_flapping(const struct draw *draw, const bool *tried)
+{
+    size_t found = SIZE_MAX;
+
+    for (size_t i = 0; i < draw->count; i++) {
+        size_t at = draw->sorted[i];
+        const struct tier_host *host = &draw->host[at];
+        if (tried[at] || !host->held || draw->grade[at] != GRADE_USABLE ||
+            host->override == TIER_READY)
+            continue;
+        if (found == SIZE_MAX || host->held > draw->host[found].held)
+            found = at;
+    }
+    return found;
+}
+
+/* Nominal weights: who is held out must not change with every step of a slow start. */
+static void hold_out(struct draw *draw)
+{
+    bool tried[TIER_MAX_HOSTS] = {false};
+    size_t at;
+
+    while ((at = find_flapping(draw, tried)) != SIZE_MAX) {
+        uint32_t tier = draw->host[at].tier;
+        uint64_t held = sum_weight(draw, tier, GRADE_HELD);
+        uint64_t all = held + sum_weight(draw, tier, GRADE_USABLE);
+
+        tried[at] = true;
+        if (2 * (held + draw->host[at].weight) > all)
+            continue;
+        draw->grade[at] = GRADE_HELD;
+        draw->pick->note[at] = TIER_LEFT_HELD;
+    }
+}
+
+/* --- drawing ------------------------------------------------------------------------------------ */
 
 static void take(struct draw *draw, size_t index)
 {
@@ -211,6 +275,52 @@ static void take_grade(struct draw *draw, enum grade grade, size_t rank)
     }
 }
 
+/* The tiers that have a host of the grade, in order; what each can carry. */
+static size_t list_tiers(const struct draw *draw, enum grade grade, uint32_t *tier,
+                         struct spill_tier *weight)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < draw->count; i++) {
+        const struct tier_host *host = &draw->host[draw->sorted[i]];
+        if (draw->grade[draw->sorted[i]] == grade && (!count || tier[count - 1] != host->tier))
+            tier[count++] = host->tier;
+    }
+    memset(weight, 0, count * sizeof *weight);
+    for (size_t t = 0; t < count; t++)
+        for (size_t i = 0; i < draw->count; i++) {
+            const struct tier_host *host = &draw->host[i];
+            if (host->tier != tier[t])
+                continue;
+            weight[t].whole += (uint64_t)host->weight * TIER_FULL_WEIGHT;
+            if (draw->grade[i] == grade)
+                weight[t].usable += tier_weight(host);
+        }
+    return count;
+}
+
+/* The tier that the key goes to. No host is called "tier" without a port, so that this hash is none
+ * of those that draw the host. */
+static uint32_t draw_tier(struct draw *draw, enum grade grade, const char *key,
+                          enum tier_spill spill)
+{
+    uint32_t tier[TIER_MAX_HOSTS];
+    struct spill_tier weight[TIER_MAX_HOSTS];
+    unsigned load[TIER_MAX_HOSTS] = {100}, sum = 0, place;
+    size_t count = list_tiers(draw, grade, tier, weight), drawn = 0;
+
+    if (spill == TIER_PROPORTIONAL)
+        spill_share(weight, count, load);
+    for (size_t t = 0; t < count; t++)
+        for (size_t i = 0; i < draw->count; i++)
+            if (draw->host[i].tier == tier[t])
+                draw->pick->load[i] = load[t];
+    place = (unsigned)((hash_choice(key, "tier") >> 32) * 100 >> 32); /* 0..99 */
+    while (drawn + 1 < count && place >= (sum += load[drawn]))
+        drawn++;
+    return tier[drawn];
+}
+
 static enum grade prepare(struct draw *draw)
 {
     enum grade best = GRADE_NEVER;
@@ -224,18 +334,17 @@ static enum grade prepare(struct draw *draw)
             best = draw->grade[i];
     }
     sort(draw);
+    hold_out(draw);
     return best;
 }
 
 void tier_choose(const struct tier_host *host, size_t count, const char *key, enum tier_spill spill,
                  struct tier_pick *out)
 {
-    (void)spill; /* strict is all there is */
-
     struct draw draw = {
         .host = host, .count = count < TIER_MAX_HOSTS ? count : TIER_MAX_HOSTS, .pick = out};
     enum grade best;
-    uint32_t tier = UINT32_MAX;
+    uint32_t tier;
     size_t winner, rank;
 
     memset(out, 0, sizeof *out);
@@ -244,17 +353,18 @@ void tier_choose(const struct tier_host *host, size_t count, const char *key, en
         return;
     out->health_ignored = best > GRADE_USABLE_ZERO;
     out->override_ignored = best == GRADE_OVERRIDDEN;
-    for (size_t i = 0; i < draw.count; i++)
-        if (draw.grade[i] == best && host[i].tier < tier)
-            tier = host[i].tier;
+    tier = draw_tier(&draw, best, key, spill);
     winner = find_winner(&draw, best, tier, key);
     rank = find_rank(&draw, winner);
     take(&draw, winner);
     take_round(&draw, best, tier, rank);
     take_grade(&draw, best, rank);
-    /* Hosts whose probes fail may still take mail that everybody else refuses; last. */
-    if (best < GRADE_FAILING)
+    /* Hosts held out, and those whose probes fail, may still take mail that everybody else refuses;
+     * last. */
+    if (best < GRADE_FAILING) {
+        take_grade(&draw, GRADE_HELD, rank);
         take_grade(&draw, GRADE_FAILING, rank);
+    }
 }
 
 const char *tier_note_name(enum tier_note note)
@@ -268,6 +378,7 @@ const char *tier_note_name(enum tier_note note)
     case TIER_LEFT_DRAINED: return "drained";
     case TIER_LEFT_DOWN: return "overridden down";
     case TIER_LEFT_FAILING: return "probes fail";
+    case TIER_LEFT_HELD: return "held out: it flapped";
     case TIER_LEFT_WEIGHT: return "weight 0";
     case TIER_LEFT_ROOM: return "no room in the answer";
     }

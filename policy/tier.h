@@ -7,9 +7,19 @@
  * moves keys only to it. Logarithm and comparison are integer arithmetic, so that every node and
  * version gives the same answer.
  *
- * After the winner come the tier's others in a fixed rotation, then the next tiers: what follows
- * the winner depends on the winner alone, so H hosts make at most H distinct answers in one state
- * of health (each distinct answer is a destination queue of its own in Postfix).
+ * After the winner come the tier's others in a fixed rotation, then the other tiers in order: what
+ * follows the winner depends on the winner alone, so H hosts make at most H distinct answers in one
+ * state of health (each distinct answer is a destination queue of its own in Postfix).
+ *
+ * Which tier: with strict spill the first that has a usable host. With proportional spill a second
+ * hash of the key draws it from the loads of spill.h. There a host counts as usable with its weight
+ * as slow start has it by now, so that a tier takes its load back as its hosts can carry it; one
+ * that fails, is held out, drained, down, or does not resolve is missing from its tier, and mail
+ * spills. A weight of 0 is no part of the tier: it takes nothing, and nothing spills for its sake.
+ *
+ * Hosts that flapped are held out (flap.h) while at least as much weight of their tier as is held
+ * out remains usable, those that flap most first. So a hold never empties a tier, and ends at once
+ * when the others fail.
  */
 #ifndef POLICY_TIER_H
 #define POLICY_TIER_H
@@ -39,7 +49,9 @@ struct tier_host {
     enum tier_resolve resolve;
     enum tier_override override;
     bool failing; /* its probes fail */
-    bool self;    /* this host: it and every tier not better than its own are left out */
+    unsigned
+        held;  /* how often it flapped, while that holds it out; 0: nothing to hold it out for */
+    bool self; /* this host: it and every tier not better than its own are left out */
 };
 
 enum tier_note {
@@ -51,6 +63,7 @@ enum tier_note {
     TIER_LEFT_DRAINED,
     TIER_LEFT_DOWN,
     TIER_LEFT_FAILING,
+    TIER_LEFT_HELD,
     TIER_LEFT_WEIGHT,
     TIER_LEFT_ROOM, /* more than fit */
 };
@@ -61,18 +74,23 @@ struct tier_pick {
     bool health_ignored;            /* no host of any tier was usable */
     bool override_ignored;          /* and the overrides would have left none */
     uint64_t score[TIER_MAX_HOSTS]; /* of hosts that took part in the draw, else UINT64_MAX */
+    unsigned load[TIER_MAX_HOSTS];  /* per cent of the keys that the host's tier takes */
     enum tier_note note[TIER_MAX_HOSTS];
 };
 
 /* Usable (SPEC 6.4): resolves, its probes do not fail (or it is overridden ready), it is neither
- * drained nor overridden down. */
+ * drained nor overridden down. Whether it is held out depends on the others of its tier. */
 bool tier_is_usable(const struct tier_host *host);
 /* The weight that counts now, in thousandths. */
 uint64_t tier_weight(const struct tier_host *host);
 
-/* How a tier's load goes down to the next (SPEC 6.5). Strict: a tier is used while any host in it is
- * usable. */
-enum tier_spill { TIER_STRICT };
+/* Slow start: the ramp of a host that came back age milliseconds ago (negative: it never did, as
+ * far as is known), max(10 %, age / window). It only rises, so that each key moves to such a host at
+ * most once. window 0: off. */
+uint32_t tier_ramp(int64_t age, int64_t window);
+
+/* How a tier's load goes down to the next (SPEC 6.5). */
+enum tier_spill { TIER_STRICT, TIER_PROPORTIONAL };
 
 /* Picks for key (SPEC 6.3: pool or domain, and what sticks). Hosts need no order; equal names and
  * ports must not occur twice. */

@@ -207,6 +207,8 @@ static const struct {
      "route=4,p"},
     {"pool", "pool p { transport = relay stick = none tier 1 { host h.example { } } }",
      "pool p transport=relay stick=2 spill=0"},
+    {"pool that spills", "pool p { spill = proportional tier 1 { host h.example { } } }",
+     "pool p transport=smtp stick=0 spill=1"},
     {"hosts of a pool",
      "pool p { tier 1 { host \"[2001:db8::1]:26\" { weight = 0 } "
      "host h.example { } } }",
@@ -427,9 +429,6 @@ static const struct {
      "domain a.example: route: \"srv\" has no effect yet, \"off\" counts", "route=0,-"},
     {"domain a.example { flush = 192.0.2.1 }",
      "domain a.example: flush: \"192.0.2.1\" has no effect yet", "flush=none"},
-    {"pool p { spill = proportional tier 1 { host h.example { } } }",
-     "pool p: spill: \"proportional\" has no effect yet, \"strict\" counts",
-     "pool p transport=smtp stick=0 spill=0"},
     {"match \"*.example\" { route = mx weights = {\"a.example=1\"} }",
      "match *.example: has no effect yet", ""},
 };

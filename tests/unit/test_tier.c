@@ -20,7 +20,7 @@ enum { SEED = 20260711, ROUNDS = 300, KEYS = 200 };
 /* --- the table ---------------------------------------------------------------------------------- */
 
 /* One host a word: name/tier/weight, then letters: f failing, d drained, D down, R ready, m may resolve,
- * a absent, s self. */
+ * a absent, s self, h flapped once, H twice, r slow start has just begun. */
 static size_t hosts_of(const char *text, struct tier_host *host, char (*name)[64])
 {
     char copy[512], *save, *word;
@@ -38,6 +38,9 @@ static size_t hosts_of(const char *text, struct tier_host *host, char (*name)[64
                                          .weight = weight,
                                          .ramp = TIER_FULL_WEIGHT,
                                          .failing = strchr(flags, 'f') != NULL,
+                                         .held = strchr(flags, 'H')   ? 2
+                                                 : strchr(flags, 'h') ? 1
+                                                                      : 0,
                                          .self = strchr(flags, 's') != NULL};
         if (strchr(flags, 'm'))
             host[count].resolve = TIER_MAY_RESOLVE;
@@ -49,6 +52,8 @@ static size_t hosts_of(const char *text, struct tier_host *host, char (*name)[64
             host[count].override = TIER_DOWN;
         if (strchr(flags, 'R'))
             host[count].override = TIER_READY;
+        if (strchr(flags, 'r'))
+            host[count].ramp = TIER_FULL_WEIGHT / 10;
         count++;
     }
     return count;
@@ -74,6 +79,17 @@ static const struct {
     {"self and worse are left out", "a/10/100 b/20/100s c/20/100 d/30/100", "a"},
     {"self is best: nothing", "a/10/100s b/20/100", ""},
     {"better hosts unknown for now: their names all the same", "a/10/100m b/20/100s", "a"},
+    {"held out: after the others of all tiers, before the failing",
+     "a/10/50h b/10/50 c/20/100 d/20/100f", "b c a d"},
+    {"no more than half of a tier is held out", "a/10/49 b/10/51h", "b a"},
+    {"the only host is not held out", "a/10/100h b/20/100", "a b"},
+    {"half of what is usable, not of what was", "a/10/50h b/10/50f c/20/100", "a c b"},
+    {"who flapped most is held out first", "a/10/50h b/10/50H", "a b"},
+    {"who flapped as often: the first of the names", "a/10/50h b/10/50h", "b a"},
+    {"too heavy to be held out: the next one is", "a/10/60H b/10/40h", "a b"},
+    {"held out, overridden ready", "a/10/50 b/10/50hR", "b a"},
+    {"held out and failing is failing", "a/10/50hf b/20/50 c/30/50f", "b a c"},
+    {"held out and drained is drained", "a/10/50hd b/20/50", "b"},
     {"at most four", "a/10/1 b/20/1 c/30/1 d/40/1 e/50/1", "a b c d"},
 };
 
@@ -94,6 +110,102 @@ static void picks_as_the_table_says(void **state)
         if (strcmp(got, cases[i].wanted) != 0)
             fail_msg("%s: '%s', wanted '%s'", cases[i].label, got, cases[i].wanted);
     }
+}
+
+/* How many of 10,000 keys go to each host under proportional spill, within 2 per cent of all. */
+static const struct {
+    const char *label, *hosts, *load;
+    unsigned wanted[4];
+} spills[] = {
+    {"all well", "a/10/50 b/10/50 c/20/100", "100 100 0", {5000, 5000, 0}},
+    {"71 %", "a/10/71 b/10/29f c/20/100", "99 99 1", {9900, 0, 100}},
+    {"half fails", "a/10/50 b/10/50f c/20/100", "70 70 30", {7000, 0, 3000}},
+    {"half drained", "a/10/50 b/10/50d c/20/100", "70 70 30", {7000, 0, 3000}},
+    {"half held out", "a/10/50h b/10/50 c/20/100", "70 70 30", {0, 7000, 3000}},
+    {"half at a tenth of its weight", "a/10/50 b/10/50r c/20/100", "77 77 23", {7000, 700, 2300}},
+    {"half does not resolve", "a/10/50 b/10/50a c/20/100", "70 70 30", {7000, 0, 3000}},
+    {"weight 0 is no part of it", "a/10/50 b/10/0 c/20/100", "100 100 0", {10000, 0, 0}},
+    {"half of each of two tiers: scaled",
+     "a/10/20 b/10/80f c/20/20 d/20/80f",
+     "50 50 50 50",
+     {5000, 0, 5000, 0}},
+    {"nothing usable: health is ignored, the first tier takes all",
+     "a/10/50f b/10/50f c/20/100f",
+     "100 100 0",
+     {5000, 5000, 0}},
+    {"nothing usable, half drained", "a/10/50f b/10/50d c/20/100f", "70 70 30", {7000, 0, 3000}},
+    {"self and worse", "a/10/50 b/10/50f c/20/100s", "100 100 0", {10000, 0, 0}},
+};
+
+static void spills_as_the_table_says(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof spills / sizeof *spills; i++) {
+        struct tier_host host[TIER_MAX_HOSTS];
+        char name[TIER_MAX_HOSTS][64], key[64], load[64] = "";
+        unsigned won[4] = {0};
+        struct tier_pick pick;
+        size_t count = hosts_of(spills[i].hosts, host, name);
+
+        for (unsigned k = 0; k < 10000; k++) {
+            snprintf(key, sizeof key, "pool user%u@example.com", k);
+            tier_choose(host, count, key, TIER_PROPORTIONAL, &pick);
+            won[pick.index[0]]++;
+        }
+        for (size_t h = 0; h < count; h++) {
+            snprintf(load + strlen(load), sizeof load - strlen(load), "%s%u", h ? " " : "",
+                     pick.load[h]);
+            if (abs((int)won[h] - (int)spills[i].wanted[h]) > 200)
+                fail_msg("%s: %s has %u of 10000", spills[i].label, name[h], won[h]);
+            if (!spills[i].wanted[h] && won[h])
+                fail_msg("%s: %s was drawn", spills[i].label, name[h]);
+        }
+        if (strcmp(load, spills[i].load) != 0)
+            fail_msg("%s: loads %s, wanted %s", spills[i].label, load, spills[i].load);
+    }
+}
+
+/* After the winner its tier, then the others in order, whichever tier was drawn. */
+static void what_follows_a_spill(void **state)
+{
+    struct tier_host host[TIER_MAX_HOSTS];
+    char name[TIER_MAX_HOSTS][64], key[64];
+    size_t count = hosts_of("a/10/50 b/10/50f c/20/50 d/30/50", host, name);
+    bool first = false, second = false;
+
+    (void)state;
+    for (unsigned k = 0; k < 100; k++) {
+        struct tier_pick pick;
+
+        snprintf(key, sizeof key, "pool user%u@example.com", k);
+        tier_choose(host, count, key, TIER_PROPORTIONAL, &pick);
+        assert_int_equal(pick.count, 4);
+        if (pick.index[0] == 0) {
+            first = pick.index[1] == 2 && pick.index[2] == 3 && pick.index[3] == 1;
+            assert_true(first);
+        } else {
+            second = pick.index[0] == 2 && pick.index[1] == 0 && pick.index[2] == 3 &&
+                     pick.index[3] == 1;
+            assert_true(second);
+        }
+    }
+    assert_true(first && second);
+}
+
+static void ramps(void **state)
+{
+    static const struct {
+        int64_t age, window;
+        uint32_t wanted;
+    } ramp[] = {
+        {-1, 60000, 1000},   {0, 60000, 100},     {5999, 60000, 100},       {6000, 60000, 100},
+        {30000, 60000, 500}, {59999, 60000, 999}, {60000, 60000, 1000},     {0, 0, 1000},
+        {0, 1, 100},         {5, 9, 555},         {INT64_MAX, 60000, 1000},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ramp / sizeof *ramp; i++)
+        assert_int_equal(tier_ramp(ramp[i].age, ramp[i].window), ramp[i].wanted);
 }
 
 /* Every node and version must give the same answer: these values are the contract. */
@@ -364,10 +476,17 @@ static void shares_fit_the_weights(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(picks_as_the_table_says),  cmocka_unit_test(logarithm_is_fixed),
-        cmocka_unit_test(choice_is_fixed),          cmocka_unit_test(answers_hold_the_rules),
-        cmocka_unit_test(few_distinct_answers),     cmocka_unit_test(removing_moves_only_its_own),
-        cmocka_unit_test(raising_moves_only_to_it), cmocka_unit_test(input_order_does_not_matter),
+        cmocka_unit_test(spills_as_the_table_says),
+        cmocka_unit_test(what_follows_a_spill),
+        cmocka_unit_test(ramps),
+        cmocka_unit_test(picks_as_the_table_says),
+        cmocka_unit_test(logarithm_is_fixed),
+        cmocka_unit_test(choice_is_fixed),
+        cmocka_unit_test(answers_hold_the_rules),
+        cmocka_unit_test(few_distinct_answers),
+        cmocka_unit_test(removing_moves_only_its_own),
+        cmocka_unit_test(raising_moves_only_to_it),
+        cmocka_unit_test(input_order_does_not_matter),
         cmocka_unit_test(shares_fit_the_weights),
     };
 
