@@ -25,20 +25,32 @@ struct reader {
     ns_msg message;
     ns_type type;
     struct facts *facts;
-    uint32_t ttl;  /* the smallest of the records used */
-    size_t found;  /* records of the type asked for, usable or not */
-    bool null_mx;  /* one of them was "." */
-    bool bad_name; /* one of them was no host name */
+    uint32_t ttl; /* the smallest of the records used */
+    size_t found; /* records of the type asked for, usable or not */
+    bool null;    /* one of them was "." */
+    bool bad;     /* one of them was of no use: no host name, no port */
 };
 
 static ns_type wire_type(enum answer_type type)
 {
     switch (type) {
     case ANSWER_MX: return ns_t_mx;
+    case ANSWER_SRV: return ns_t_srv;
     case ANSWER_A: return ns_t_a;
     case ANSWER_AAAA: return ns_t_aaaa;
     }
     return ns_t_invalid;
+}
+
+static enum facts_kind kind_of(enum answer_type type)
+{
+    switch (type) {
+    case ANSWER_MX: return FACTS_MX;
+    case ANSWER_SRV: return FACTS_SRV;
+    case ANSWER_A:
+    case ANSWER_AAAA: break;
+    }
+    return FACTS_ADDR;
 }
 
 static uint32_t smaller(uint32_t a, uint32_t b)
@@ -66,20 +78,50 @@ static bool rdata_name(const struct reader *reader, const ns_rr *rr, size_t offs
     return used > 0 && (size_t)used == ns_rr_rdlen(*rr) - offset;
 }
 
+/* One more host of the set. The target "." says that there is no such service here (RFC 7505,
+ * RFC 2782). */
+static enum outcome read_host(struct reader *reader, const char *target, struct facts_host host)
+{
+    char name[NAME_SIZE];
+    unsigned bad = 0;
+
+    if (target[0] == '\0' || strcmp(target, ".") == 0) {
+        reader->null = true;
+        return GOOD;
+    }
+    if (!name_normalize(target, strlen(target), name))
+        bad |= FACTS_WARN_BAD_NAME;
+    if (host.port == 0)
+        bad |= FACTS_WARN_BAD_PORT;
+    reader->facts->warnings |= bad;
+    reader->bad |= bad != 0;
+    host.name = name;
+    return bad || facts_add_service(reader->facts, &host) ? GOOD : NO_MEMORY;
+}
+
 static enum outcome read_mx(struct reader *reader, const ns_rr *rr)
 {
-    char target[NS_MAXDNAME], name[NAME_SIZE];
+    struct facts_host host = {.port = FACTS_SMTP_PORT};
+    char target[NS_MAXDNAME];
 
     if (!rdata_name(reader, rr, 2, target))
         return MALFORMED;
-    if (target[0] == '\0' || strcmp(target, ".") == 0) {
-        reader->null_mx = true;
-    } else if (!name_normalize(target, strlen(target), name)) {
-        reader->bad_name = true;
-    } else if (!facts_add_host(reader->facts, ns_get16(ns_rr_rdata(*rr)), name)) {
-        return NO_MEMORY;
-    }
-    return GOOD;
+    host.preference = (uint16_t)ns_get16(ns_rr_rdata(*rr));
+    return read_host(reader, target, host);
+}
+
+/* RFC 2782 forbids a compressed target; one that is there can be read all the same. */
+static enum outcome read_srv(struct reader *reader, const ns_rr *rr)
+{
+    const uint8_t *rdata = ns_rr_rdata(*rr);
+    char target[NS_MAXDNAME];
+
+    if (!rdata_name(reader, rr, 6, target))
+        return MALFORMED;
+    struct facts_host host = {.preference = (uint16_t)ns_get16(rdata),
+                              .weight = (uint16_t)ns_get16(rdata + 2),
+                              .port = (uint16_t)ns_get16(rdata + 4)};
+    return read_host(reader, target, host);
 }
 
 static enum outcome read_addr(struct reader *reader, const ns_rr *rr)
@@ -103,6 +145,13 @@ static enum outcome read_addr(struct reader *reader, const ns_rr *rr)
     return GOOD;
 }
 
+static enum outcome read_record(struct reader *reader, const ns_rr *rr)
+{
+    if (reader->type == ns_t_mx)
+        return read_mx(reader, rr);
+    return reader->type == ns_t_srv ? read_srv(reader, rr) : read_addr(reader, rr);
+}
+
 /* All records of the type asked for at owner. Where there are none but a CNAME, alias is its
  * target, else "". */
 static enum outcome read_owner(struct reader *reader, const char *owner, char alias[NS_MAXDNAME])
@@ -120,7 +169,7 @@ static enum outcome read_owner(struct reader *reader, const char *owner, char al
         if (ns_rr_type(rr) == reader->type) {
             reader->found++;
             reader_ttl(reader, ns_rr_ttl(rr));
-            outcome = reader->type == ns_t_mx ? read_mx(reader, &rr) : read_addr(reader, &rr);
+            outcome = read_record(reader, &rr);
         } else if (ns_rr_type(rr) == ns_t_cname && alias[0] == '\0') {
             if (!rdata_name(reader, &rr, 0, alias))
                 return MALFORMED;
@@ -216,7 +265,7 @@ static bool read_authority(struct reader *reader, bool *has_soa)
     return *has_soa || !has_ns;
 }
 
-/* The state of facts for which records were found. MX records of which none can be used are no
+/* The state of facts for which records were found. Hosts of which none can be used are no
  * reason to fall back to the domain's own address, as their absence would be: "cannot tell". */
 static enum facts_state found_state(const struct reader *reader)
 {
@@ -226,7 +275,7 @@ static enum facts_state found_state(const struct reader *reader)
         return facts->addr.a_count + facts->addr.aaaa_count > 0 ? FACTS_OK : FACTS_NONE;
     if (facts->mx.count > 0)
         return FACTS_OK;
-    return reader->null_mx && !reader->bad_name ? FACTS_NULL : FACTS_FAIL;
+    return reader->null && !reader->bad ? FACTS_NULL : FACTS_FAIL;
 }
 
 /* The upper bound wins where an administrator set it below the lower one. */
@@ -253,9 +302,7 @@ static enum outcome reader_conclude(struct reader *reader, unsigned rcode,
         if (!has_soa)
             reader_ttl(reader, limits->min_ttl);
     }
-    if (reader->bad_name)
-        facts->warnings |= FACTS_WARN_BAD_NAME;
-    if (reader->null_mx && facts->state != FACTS_NULL)
+    if (reader->null && facts->state != FACTS_NULL)
         facts->warnings |= FACTS_WARN_NULL;
     bool positive = facts->state == FACTS_OK || facts->state == FACTS_NULL;
     facts->ttl = facts->state == FACTS_FAIL
@@ -285,11 +332,10 @@ static enum outcome reader_run(struct reader *reader, const char *name, const ui
 struct facts *answer_parse(enum answer_type type, const char *name, const uint8_t *data,
                            size_t length, const struct answer_limits *limits)
 {
-    enum facts_kind kind = type == ANSWER_MX ? FACTS_MX : FACTS_ADDR;
     struct reader reader = {.type = wire_type(type), .ttl = INT32_MAX};
     enum outcome outcome;
 
-    reader.facts = facts_new(kind, FACTS_FAIL);
+    reader.facts = facts_new(kind_of(type), FACTS_FAIL);
     if (!reader.facts)
         return NULL;
     reader.facts->own = true;
@@ -302,7 +348,7 @@ struct facts *answer_parse(enum answer_type type, const char *name, const uint8_
 
 struct facts *answer_fail(enum answer_type type, const struct answer_limits *limits)
 {
-    struct facts *facts = facts_new(type == ANSWER_MX ? FACTS_MX : FACTS_ADDR, FACTS_FAIL);
+    struct facts *facts = facts_new(kind_of(type), FACTS_FAIL);
 
     if (facts) {
         facts->own = true;

@@ -11,8 +11,8 @@
 #include <string.h>
 
 enum {
-    NUMBER_DIGITS = 15,        /* far below an overflow, far above any time */
-    ITEM_SIZE = NAME_SIZE + 8, /* "65535 " and a name */
+    NUMBER_DIGITS = 15,         /* far below an overflow, far above any time */
+    ITEM_SIZE = NAME_SIZE + 20, /* "65535 65535 65535 " and a name */
 };
 
 /* The text of the field under construction ends at *used; each value begins after the last. */
@@ -70,7 +70,7 @@ static void writer_addrs(struct writer *writer, const char *name, const struct n
         writer_item(writer, i == 0, net_addr_format(&addr[i], text));
 }
 
-/* "10 mx1.example.com,20 mx2.example.com" */
+/* "10 mx1.example.com,20 mx2.example.com", or "10 60 25 mx1.example.com" for SRV */
 static void writer_order(struct writer *writer, const struct facts *facts)
 {
     char text[ITEM_SIZE];
@@ -78,7 +78,11 @@ static void writer_order(struct writer *writer, const struct facts *facts)
     writer_field(writer, "order");
     for (size_t i = 0; i < facts->mx.count; i++) {
         const struct facts_host *host = &facts->mx.host[i];
-        snprintf(text, sizeof text, "%u %s", host->preference, host->name);
+        if (facts->kind == FACTS_SRV)
+            snprintf(text, sizeof text, "%u %u %u %s", host->preference, host->weight, host->port,
+                     host->name);
+        else
+            snprintf(text, sizeof text, "%u %s", host->preference, host->name);
         writer_item(writer, i == 0, text);
     }
 }
@@ -90,7 +94,7 @@ bool codec_format(const struct facts *facts, struct codec_fields *out)
     out->count = 0;
     if (facts->state == FACTS_FAIL)
         return false;
-    if (facts->kind == FACTS_MX) {
+    if (facts->kind != FACTS_ADDR) {
         writer_order(&writer, facts);
         writer_number(&writer, "ttl", facts->ttl);
         writer_number(&writer, "fetched", facts->fetched);
@@ -152,21 +156,40 @@ static int64_t field_number(const struct codec_pair *pair, size_t count, const c
     return value ? number_parse(value, strlen(value)) : -1;
 }
 
-/* "10 mx1.example.com", as writer_order writes it. */
-static bool item_add_host(struct facts *facts, const char *item, size_t length)
+/* A number of 16 bits and the space after it, which *item and *length then leave behind. */
+static bool item_number(const char **item, size_t *length, uint16_t *out)
 {
-    const char *space = memchr(item, ' ', length);
-    char name[NAME_SIZE];
+    const char *space = memchr(*item, ' ', *length);
+    int64_t value;
 
     if (!space)
         return false;
-    size_t digits = (size_t)(space - item), rest = length - digits - 1;
-    int64_t preference = number_parse(item, digits);
-    /* A name that the door would change is not canonical, and not ours. */
-    if (preference < 0 || preference > UINT16_MAX || !name_normalize(space + 1, rest, name) ||
-        strlen(name) != rest || memcmp(name, space + 1, rest) != 0)
+    size_t digits = (size_t)(space - *item);
+    value = number_parse(*item, digits);
+    if (value < 0 || value > UINT16_MAX)
         return false;
-    return facts_add_host(facts, (uint16_t)preference, name);
+    *out = (uint16_t)value;
+    *item += digits + 1;
+    *length -= digits + 1;
+    return true;
+}
+
+/* As writer_order writes it. */
+static bool item_add_host(struct facts *facts, const char *item, size_t length)
+{
+    char name[NAME_SIZE];
+    struct facts_host host = {.port = FACTS_SMTP_PORT, .name = name};
+
+    if (!item_number(&item, &length, &host.preference))
+        return false;
+    if (facts->kind == FACTS_SRV && (!item_number(&item, &length, &host.weight) ||
+                                     !item_number(&item, &length, &host.port) || host.port == 0))
+        return false;
+    /* A name that the door would change is not canonical, and not ours. */
+    if (!name_normalize(item, length, name) || strlen(name) != length ||
+        memcmp(name, item, length) != 0)
+        return false;
+    return facts_add_service(facts, &host);
 }
 
 /* "[192.0.2.1]". An address that is no host's was never written by a node: the whole list is then
@@ -212,8 +235,8 @@ static int64_t smaller(int64_t a, int64_t b)
 
 /* Times from the future would make an ordering look newer than it is, or just changed for ever
  * (which the guard takes for a reason to accept); a long TTL would keep it from being fetched. */
-static bool parse_mx(struct facts *facts, const struct codec_pair *pair, size_t count, int64_t now,
-                     int64_t max_age)
+static bool parse_order(struct facts *facts, const struct codec_pair *pair, size_t count,
+                        int64_t now, int64_t max_age)
 {
     char text[CODEC_VALUE_SIZE];
     const char *order = field_get(pair, count, "order", text);
@@ -260,8 +283,8 @@ struct facts *codec_parse(enum facts_kind kind, const struct codec_pair *pair, s
     if (!facts)
         return NULL;
     facts->expires = smaller(expires, now + max_age);
-    bool good = kind == FACTS_MX ? parse_mx(facts, pair, count, now, max_age)
-                                 : parse_addr(facts, pair, count, now);
+    bool good = kind == FACTS_ADDR ? parse_addr(facts, pair, count, now)
+                                   : parse_order(facts, pair, count, now, max_age);
     if (!good) {
         facts_unref(facts);
         return NULL;

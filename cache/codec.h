@@ -1,6 +1,8 @@
 /*
  * Facts to the fields of their Redis HASH and back (SPEC 8: mx, addr). Pure.
  *
+ * The list `order` is "preference name,..." for MX, "priority weight port name,..." for SRV.
+ *
  * Reading believes nothing: lengths, counts, states, numbers and names are checked, a stamp from
  * the future is clamped to now, an expiry is at most max_age (max_ttl + stale, seconds) away;
  * anything else is NULL ("not there"). Fields that are not known are passed over. The HASH of a

@@ -72,7 +72,7 @@ struct dns_query {
     struct event *event; /* the budget, or activated: there is a result */
     bool asked;          /* the asker waits */
     bool held;           /* c-ares will call back */
-    char name[NAME_SIZE];
+    char name[FACTS_OWNER_SIZE];
     dns_done *done; /* a question for facts ... */
     enum answer_type type;
     struct answer_limits limits;
@@ -365,8 +365,10 @@ static struct dns_query *query_new(struct dns *dns, void *arg)
 struct dns_query *dns_ask(struct dns *dns, enum answer_type type, const char *name, dns_done *done,
                           void *arg)
 {
-    static const int wire[] = {
-        [ANSWER_MX] = ns_t_mx, [ANSWER_A] = ns_t_a, [ANSWER_AAAA] = ns_t_aaaa};
+    static const int wire[] = {[ANSWER_MX] = ns_t_mx,
+                               [ANSWER_A] = ns_t_a,
+                               [ANSWER_AAAA] = ns_t_aaaa,
+                               [ANSWER_SRV] = ns_t_srv};
     struct dns_query *query = query_new(dns, arg);
 
     if (!query)

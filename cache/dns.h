@@ -37,7 +37,7 @@ void dns_free(struct dns *dns);
  * used. */
 bool dns_set_options(struct dns *dns, const struct dns_options *options);
 
-/* name is canonical. The query is dead once its callback begins. NULL when out of memory: no
+/* name is as facts_owner makes it. The query is dead once its callback begins. NULL when out of memory: no
  * callback then. */
 struct dns_query *dns_ask(struct dns *dns, enum answer_type type, const char *name, dns_done *done,
                           void *arg);

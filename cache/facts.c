@@ -7,6 +7,7 @@
  */
 #include "cache/facts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ struct facts *facts_new(enum facts_kind kind, enum facts_state state)
     facts->state = state;
     facts->refs = 1;
     /* Room for the most there can be, so that adding never moves what is there. */
-    if (kind == FACTS_MX) {
+    if (kind != FACTS_ADDR) {
         facts->mx.host = calloc(FACTS_MAX_HOSTS, sizeof *facts->mx.host);
         if (!facts->mx.host) {
             free(facts);
@@ -45,7 +46,7 @@ void facts_unref(const struct facts *facts)
 
     if (!own || --own->refs > 0)
         return;
-    if (own->kind == FACTS_MX) {
+    if (own->kind != FACTS_ADDR) {
         for (size_t i = 0; i < own->mx.count; i++)
             free(own->mx.host[i].name);
         free(own->mx.host);
@@ -53,14 +54,28 @@ void facts_unref(const struct facts *facts)
     free(own);
 }
 
-/* Best first; the names make it a total order, so that equal sets are equal lists. */
+/* Best first; names and ports make it a total order, so that equal sets are equal lists. */
 static int host_compare(const void *left, const void *right)
 {
     const struct facts_host *a = left, *b = right;
+    int names;
 
     if (a->preference != b->preference)
         return a->preference < b->preference ? -1 : 1;
-    return strcmp(a->name, b->name);
+    names = strcmp(a->name, b->name);
+    return names ? names : (int)a->port - (int)b->port;
+}
+
+static bool host_is_same(const struct facts_host *a, const struct facts_host *b)
+{
+    return a->port == b->port && strcmp(a->name, b->name) == 0;
+}
+
+/* Of two records for the same host and port. */
+static bool host_is_better(const struct facts_host *a, const struct facts_host *b)
+{
+    return a->preference < b->preference ||
+           (a->preference == b->preference && a->weight > b->weight);
 }
 
 static int addr_compare(const void *left, const void *right)
@@ -68,7 +83,7 @@ static int addr_compare(const void *left, const void *right)
     return net_addr_compare(left, right);
 }
 
-/* Where a host of that name goes: its present place, a new one, or that of the worst host, which
+/* Where such a host goes: its present place, a new one, or that of the worst host, which
  * is then let go. NULL where all present ones are better. */
 static struct facts_host *host_place(struct facts *facts, const struct facts_host *newcomer)
 {
@@ -76,24 +91,24 @@ static struct facts_host *host_place(struct facts *facts, const struct facts_hos
 
     for (size_t i = 0; i < facts->mx.count; i++) {
         struct facts_host *host = &facts->mx.host[i];
-        if (strcmp(host->name, newcomer->name) == 0)
-            return newcomer->preference < host->preference ? host : NULL;
+        if (host_is_same(host, newcomer))
+            return host_is_better(newcomer, host) ? host : NULL;
         if (!worst || host_compare(host, worst) > 0)
             worst = host;
     }
     if (facts->mx.count < FACTS_MAX_HOSTS)
         return &facts->mx.host[facts->mx.count];
-    /* A name let go here and coming back with a better preference is judged anew: in the end the
-     * best distinct names are there, whatever the order. */
+    /* A host let go here and coming back with a better preference is judged anew: in the end the
+     * best distinct ones are there, whatever the order. */
     facts->warnings |= FACTS_WARN_CUT;
     return host_compare(newcomer, worst) < 0 ? worst : NULL;
 }
 
-bool facts_add_host(struct facts *facts, uint16_t preference, const char *name)
+bool facts_add_service(struct facts *facts, const struct facts_host *service)
 {
-    struct facts_host newcomer = {.preference = preference};
+    struct facts_host newcomer = *service;
 
-    newcomer.name = strdup(name);
+    newcomer.name = strdup(service->name);
     if (!newcomer.name)
         return false;
     struct facts_host *place = host_place(facts, &newcomer);
@@ -106,6 +121,14 @@ bool facts_add_host(struct facts *facts, uint16_t preference, const char *name)
     free(place->name); /* NULL in a place not used before */
     *place = newcomer;
     return true;
+}
+
+bool facts_add_host(struct facts *facts, uint16_t preference, const char *name)
+{
+    struct facts_host host = {
+        .preference = preference, .port = FACTS_SMTP_PORT, .name = (char *)name};
+
+    return facts_add_service(facts, &host);
 }
 
 void facts_add_addr(struct facts *facts, const struct net_addr *addr)
@@ -174,9 +197,16 @@ bool facts_equal(const struct facts *a, const struct facts *b)
     if (a->mx.count != b->mx.count)
         return false;
     for (size_t i = 0; i < a->mx.count; i++)
-        if (host_compare(&a->mx.host[i], &b->mx.host[i]) != 0)
+        if (host_compare(&a->mx.host[i], &b->mx.host[i]) != 0 ||
+            a->mx.host[i].weight != b->mx.host[i].weight)
             return false;
     return true;
+}
+
+char *facts_owner(enum facts_kind kind, const char *name, char out[FACTS_OWNER_SIZE])
+{
+    snprintf(out, FACTS_OWNER_SIZE, "%s%s", kind == FACTS_SRV ? FACTS_SRV_LABELS : "", name);
+    return out;
 }
 
 /* SPEC 8's words for the field `state`. */

@@ -38,7 +38,7 @@ struct fetch {
     int64_t stale;
     char *prefix;
     struct share_place place;
-    struct local *table;      /* "m:name" and "a:name" to struct known */
+    struct local *table;      /* "m:name", "a:name", "s:name" to struct known */
     struct local *jobs;       /* the same to struct job, without bound or expiry */
     struct fetch_wait *ready; /* waiters whose answer is known */
     struct check *checks;
@@ -89,9 +89,10 @@ enum what { WHAT_HIT, WHAT_MISS, WHAT_STALE, WHAT_SHARED };
 
 static void tell(const struct fetch *fetch, enum facts_kind kind, enum what what)
 {
-    static const enum notice_kind notices[2][4] = {
+    static const enum notice_kind notices[][4] = {
         [FACTS_MX] = {NOTICE_MX_HIT, NOTICE_MX_MISS, NOTICE_MX_STALE, NOTICE_MX_SHARED},
         [FACTS_ADDR] = {NOTICE_ADDR_HIT, NOTICE_ADDR_MISS, NOTICE_ADDR_STALE, NOTICE_ADDR_SHARED},
+        [FACTS_SRV] = {NOTICE_MX_HIT, NOTICE_MX_MISS, NOTICE_MX_STALE, NOTICE_MX_SHARED},
     };
 
     notice_give(fetch->notice, notices[kind][what], NULL);
@@ -99,7 +100,9 @@ static void tell(const struct fetch *fetch, enum facts_kind kind, enum what what
 
 static char *key_of(enum facts_kind kind, const char *name, char out[KEY_SIZE])
 {
-    snprintf(out, KEY_SIZE, "%c:%s", kind == FACTS_MX ? 'm' : 'a', name);
+    static const char letter[] = {[FACTS_MX] = 'm', [FACTS_ADDR] = 'a', [FACTS_SRV] = 's'};
+
+    snprintf(out, KEY_SIZE, "%c:%s", letter[kind], name);
     return out;
 }
 
@@ -296,7 +299,7 @@ static struct facts *join_parts(struct job *job, const struct known *known)
 {
     struct facts *facts = NULL;
 
-    if (job->kind == FACTS_MX) {
+    if (job->kind != FACTS_ADDR) {
         facts = job->part[0].facts;
         job->part[0].facts = NULL;
     } else if (job->part[0].facts && job->part[1].facts) {
@@ -375,21 +378,23 @@ static void on_dns(void *arg, struct facts *facts)
 /* Once a job. Of a host both families at the same time: neither may wait for the other. */
 static void ask_dns(struct job *job)
 {
-    static const enum answer_type types[2][2] = {
+    static const enum answer_type types[][2] = {
         [FACTS_MX] = {ANSWER_MX, ANSWER_MX},
         [FACTS_ADDR] = {ANSWER_A, ANSWER_AAAA},
+        [FACTS_SRV] = {ANSWER_SRV, ANSWER_SRV},
     };
+    char owner[FACTS_OWNER_SIZE];
 
     if (job->asked_dns)
         return;
     job->asked_dns = true;
-    job->open = job->kind == FACTS_MX ? 1 : 2;
+    job->open = job->kind == FACTS_ADDR ? 2 : 1;
+    facts_owner(job->kind, name_of(job->key), owner);
     for (size_t i = 0; i < job->open; i++) {
         struct part *part = &job->part[i];
 
         part->job = job;
-        part->query =
-            dns_ask(job->fetch->dns, types[job->kind][i], name_of(job->key), on_dns, part);
+        part->query = dns_ask(job->fetch->dns, types[job->kind][i], owner, on_dns, part);
         if (!part->query) /* out of memory: the job's end comes from the loop */
             event_active(job->limit, EV_TIMEOUT, 0);
     }
@@ -644,20 +649,34 @@ static void purge_one(struct fetch *fetch, enum facts_kind kind, const char *nam
     local_remove(fetch->table, key);
 }
 
-void fetch_purge(struct fetch *fetch, const char *domain)
+/* What is kept, with a new reference, or NULL. */
+static const struct facts *kept(struct fetch *fetch, enum facts_kind kind, const char *name)
 {
     char key[KEY_SIZE];
-    const struct known *known = find(fetch, key_of(FACTS_MX, domain, key));
-    const struct facts *mx = known ? known_kept(known, false, clock_mono()) : NULL;
+    const struct known *known = find(fetch, key_of(kind, name, key));
+    const struct facts *facts = known ? known_kept(known, false, clock_mono()) : NULL;
 
-    if (mx)
-        facts_ref(mx);
-    share_delete(&fetch->place, domain, mx);
+    return facts ? facts_ref(facts) : NULL;
+}
+
+static void purge_hosts(struct fetch *fetch, const struct facts *order)
+{
+    for (size_t i = 0; order && i < order->mx.count; i++)
+        purge_one(fetch, FACTS_ADDR, order->mx.host[i].name);
+}
+
+void fetch_purge(struct fetch *fetch, const char *domain)
+{
+    const struct facts *mx = kept(fetch, FACTS_MX, domain), *srv = kept(fetch, FACTS_SRV, domain);
+
+    share_delete(&fetch->place, domain, mx, srv);
     purge_one(fetch, FACTS_MX, domain);
+    purge_one(fetch, FACTS_SRV, domain);
     purge_one(fetch, FACTS_ADDR, domain);
-    for (size_t i = 0; mx && i < mx->mx.count; i++)
-        purge_one(fetch, FACTS_ADDR, mx->mx.host[i].name);
+    purge_hosts(fetch, mx);
+    purge_hosts(fetch, srv);
     facts_unref(mx);
+    facts_unref(srv);
 }
 
 /* Life. */

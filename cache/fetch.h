@@ -74,7 +74,7 @@ void fetch_refresh(struct fetch *fetch, enum facts_kind kind, const char *name, 
 void fetch_forget(struct fetch *fetch, enum facts_kind kind, const char *name);
 /* All of it may have changed (FLUSHALL, tracking lost): as above where the key is gone. */
 void fetch_forget_all(struct fetch *fetch);
-/* By hand: a domain and its hosts out of the table and out of Redis. */
+/* By hand: a domain, its orderings and their hosts, out of the table and out of Redis. */
 void fetch_purge(struct fetch *fetch, const char *domain);
 /* None of the three hurts a waiter under way. */
 

@@ -4,6 +4,8 @@
  */
 #include "cache/keys.h"
 
+#include "cache/facts.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +16,11 @@
 char *keys_mx(const char *prefix, const char *domain, char out[KEYS_SIZE])
 {
     return KEY("%s:mx:%s", prefix, domain);
+}
+
+char *keys_srv(const char *prefix, const char *domain, char out[KEYS_SIZE])
+{
+    return KEY("%s:mx:" FACTS_SRV_LABELS "%s", prefix, domain);
 }
 
 char *keys_addr(const char *prefix, const char *host, char out[KEYS_SIZE])
@@ -83,8 +90,13 @@ enum keys_kind keys_parse(const char *prefix, const char *key, const char **rest
         const char *word;
         enum keys_kind kind;
     } kinds[] = {
-        {"mx:", KEYS_MX}, {"addr:", KEYS_ADDR}, {"override:", KEYS_OVERRIDE},
-        {"ok:", KEYS_OK}, {"node:", KEYS_NODE}, {"health:", KEYS_HEALTH},
+        {"mx:" FACTS_SRV_LABELS, KEYS_SRV}, /* before the word that it begins with */
+        {"mx:", KEYS_MX},
+        {"addr:", KEYS_ADDR},
+        {"override:", KEYS_OVERRIDE},
+        {"ok:", KEYS_OK},
+        {"node:", KEYS_NODE},
+        {"health:", KEYS_HEALTH},
     };
     size_t length = strlen(prefix);
 

@@ -16,6 +16,8 @@
 enum { KEYS_SIZE = 768, KEYS_PREFIX_SIZE = 33 };
 
 char *keys_mx(const char *prefix, const char *domain, char out[KEYS_SIZE]);
+/* "mxw1:mx:_smtp._tcp.example.com" */
+char *keys_srv(const char *prefix, const char *domain, char out[KEYS_SIZE]);
 char *keys_addr(const char *prefix, const char *host, char out[KEYS_SIZE]);
 /* identity: "[198.51.100.7]", "[198.51.100.0/24]", "example.net" or "#<digest>" */
 char *keys_seen(const char *prefix, const struct net_addr *listener, const char *identity,
@@ -40,6 +42,7 @@ char *keys_stat(const char *prefix, const char *node, const char *day, char out[
 enum keys_kind {
     KEYS_OTHER,
     KEYS_MX,
+    KEYS_SRV,
     KEYS_ADDR,
     KEYS_OVERRIDE,
     KEYS_OK,
@@ -47,7 +50,8 @@ enum keys_kind {
     KEYS_NODE,
     KEYS_EPOCH
 };
-/* Points *rest at what follows "<prefix>:<kind>:" in key; "" for KEYS_EPOCH and KEYS_OTHER. */
+/* Points *rest at what follows "<prefix>:<kind>:" in key, for KEYS_SRV at the domain; "" for
+ * KEYS_EPOCH and KEYS_OTHER. */
 enum keys_kind keys_parse(const char *prefix, const char *key, const char **rest);
 /* "gw1.example.net:25" or "[192.0.2.1]:25" apart, in any case of letters; false where it is
  * neither. host becomes canonical, an address with its brackets (which an administrator may leave

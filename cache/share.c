@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct share_read {
     enum facts_kind kind;
@@ -19,9 +20,18 @@ struct share_read {
     void *arg;
 };
 
+/* NULL for what has no key, since another kind has it. */
 static char *key_of(const char *prefix, enum facts_kind kind, const char *name, char out[KEYS_SIZE])
 {
-    return kind == FACTS_MX ? keys_mx(prefix, name, out) : keys_addr(prefix, name, out);
+    switch (kind) {
+    case FACTS_MX:
+        if (strncmp(name, FACTS_SRV_LABELS, strlen(FACTS_SRV_LABELS)) == 0)
+            break;
+        return keys_mx(prefix, name, out);
+    case FACTS_SRV: return keys_srv(prefix, name, out);
+    case FACTS_ADDR: return keys_addr(prefix, name, out);
+    }
+    return NULL;
 }
 
 /* HGETALL's list of names and values. More of it than a codec ever writes is not ours. */
@@ -58,11 +68,12 @@ struct share_read *share_read(const struct share_place *place, enum facts_kind k
     struct store_batch *batch;
     struct share_read *read;
 
-    if (!place->store || !(read = calloc(1, sizeof(*read))))
+    if (!place->store || !key_of(place->prefix, kind, name, key) ||
+        !(read = calloc(1, sizeof(*read))))
         return NULL;
     *read = (struct share_read){kind, place->clock, place->max_ttl / 1000, done, arg};
     batch = store_batch_new(false);
-    store_batch_add(batch, "HGETALL", key_of(place->prefix, kind, name, key), NULL);
+    store_batch_add(batch, "HGETALL", key, NULL);
     if (!store_send(place->store, batch, on_read, read)) {
         free(read);
         return NULL;
@@ -84,9 +95,10 @@ void share_write(const struct share_place *place, const struct facts *facts, con
     struct store_batch *batch;
     size_t count = 2;
 
-    if (!place->store || !codec_format(facts, &fields))
+    if (!place->store || !key_of(place->prefix, facts->kind, name, key) ||
+        !codec_format(facts, &fields))
         return;
-    word[1] = key_of(place->prefix, facts->kind, name, key);
+    word[1] = key;
     for (size_t i = 0; i < fields.count; i++) {
         word[count++] = fields.name[i];
         word[count++] = fields.value[i];
@@ -99,19 +111,23 @@ void share_write(const struct share_place *place, const struct facts *facts, con
     store_send(place->store, batch, NULL, NULL); /* failures are the store's to tell of */
 }
 
-void share_delete(const struct share_place *place, const char *domain, const struct facts *mx)
+void share_delete(const struct share_place *place, const char *domain, const struct facts *mx,
+                  const struct facts *srv)
 {
-    char key[FACTS_MAX_HOSTS + 2][KEYS_SIZE];
-    const char *word[FACTS_MAX_HOSTS + 3] = {"DEL"};
+    char key[2 * FACTS_MAX_HOSTS + 3][KEYS_SIZE];
+    const char *word[2 * FACTS_MAX_HOSTS + 4] = {"DEL"};
     size_t count = 0;
     struct store_batch *batch;
 
     if (!place->store)
         return;
     keys_mx(place->prefix, domain, key[count++]);
+    keys_srv(place->prefix, domain, key[count++]);
     keys_addr(place->prefix, domain, key[count++]); /* the implicit MX */
     for (size_t i = 0; mx && i < mx->mx.count; i++)
         keys_addr(place->prefix, mx->mx.host[i].name, key[count++]);
+    for (size_t i = 0; srv && i < srv->mx.count; i++)
+        keys_addr(place->prefix, srv->mx.host[i].name, key[count++]);
     for (size_t i = 0; i < count; i++)
         word[i + 1] = key[i];
     batch = store_batch_new(false);

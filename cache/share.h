@@ -1,5 +1,8 @@
 /*
  * Facts in Redis: one key a name (SPEC 8: mx, addr), read, written and deleted.
+ *
+ * The SRV ordering of example.com lives at mx:_smtp._tcp.example.com. So the MX ordering of a domain
+ * that is itself so called is not shared: each node resolves it.
  */
 #ifndef CACHE_SHARE_H
 #define CACHE_SHARE_H
@@ -29,7 +32,8 @@ void share_cancel(struct share_read *read);
  * own life. Facts that are not to be shared (codec.h) are not written. */
 void share_write(const struct share_place *place, const struct facts *facts, const char *name,
                  int64_t stale);
-/* A domain's ordering, and the addresses of its hosts as far as mx (may be NULL) tells them. */
-void share_delete(const struct share_place *place, const char *domain, const struct facts *mx);
+/* A domain's orderings, and the addresses of its hosts as far as these (may be NULL) tell them. */
+void share_delete(const struct share_place *place, const char *domain, const struct facts *mx,
+                  const struct facts *srv);
 
 #endif

@@ -108,6 +108,7 @@ static void on_tracked(void *arg, const char *key)
     }
     switch (keys_parse(daemon->conf->cache.prefix, key, &rest)) {
     case KEYS_MX: fetch_forget(daemon->fetch, FACTS_MX, rest); break;
+    case KEYS_SRV: fetch_forget(daemon->fetch, FACTS_SRV, rest); break;
     case KEYS_ADDR: fetch_forget(daemon->fetch, FACTS_ADDR, rest); break;
     case KEYS_OVERRIDE:
         if (pause_has_key(rest))

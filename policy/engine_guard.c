@@ -89,12 +89,12 @@ static bool gather_ordering(struct engine_question *q)
     struct fetch *fetch = q->engine->parts.fetch;
     const char *domain = q->question.recipient.domain;
 
-    if (gather_peek_order(fetch, domain, FETCH_ANY, false, &q->order)) {
+    if (gather_peek_order(fetch, FACTS_MX, domain, FETCH_ANY, false, &q->order)) {
         take_order(q);
         return true;
     }
-    q->gather = gather_order(fetch, domain, FETCH_ANY, ENGINE_POLICY_BUDGET_MS - MEMORY_SHARE_MS,
-                             got_order, q);
+    q->gather = gather_order(fetch, FACTS_MX, domain, FETCH_ANY,
+                             ENGINE_POLICY_BUDGET_MS - MEMORY_SHARE_MS, got_order, q);
     if (q->gather)
         return false;
     order_init(&q->order, NULL, domain, NULL); /* out of memory: the ordering cannot be had */

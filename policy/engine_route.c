@@ -128,12 +128,12 @@ static void gather_ordering(struct engine_question *q)
     struct fetch *fetch = q->engine->parts.fetch;
     struct order order;
 
-    if (gather_peek_order(fetch, q->address.domain, FETCH_OWN, false, &order)) {
+    if (gather_peek_order(fetch, FACTS_MX, q->address.domain, FETCH_OWN, false, &order)) {
         take_order(q, &order);
         return;
     }
-    q->gather =
-        gather_order(fetch, q->address.domain, FETCH_OWN, ENGINE_ROUTE_BUDGET_MS, got_order, q);
+    q->gather = gather_order(fetch, FACTS_MX, q->address.domain, FETCH_OWN, ENGINE_ROUTE_BUDGET_MS,
+                             got_order, q);
     if (q->gather)
         return;
     order_init(&order, NULL, q->address.domain, NULL);
@@ -276,8 +276,8 @@ static void step_show_order(struct engine_question *q)
 {
     struct order order;
 
-    q->gather =
-        gather_order(q->engine->parts.fetch, q->domain, FETCH_ANY, q->budget, got_order_shown, q);
+    q->gather = gather_order(q->engine->parts.fetch, FACTS_MX, q->domain, FETCH_ANY, q->budget,
+                             got_order_shown, q);
     if (q->gather)
         return;
     order_init(&order, NULL, q->domain, NULL);

@@ -1,5 +1,5 @@
 /*
- * Gathering facts: the MX set first, then its hosts side by side. Late answers do not come here:
+ * Gathering facts: the MX or SRV set first, then its hosts side by side. Late answers do not come here:
  * fetch keeps the budgets, and ends every wait.
  */
 #include "policy/gather.h"
@@ -39,11 +39,11 @@ static const struct facts *peek(struct fetch *fetch, enum facts_kind kind, const
                  : fetch_peek(fetch, kind, name, trust);
 }
 
-bool gather_peek_order(struct fetch *fetch, const char *domain, enum fetch_trust trust, bool stale,
-                       struct order *order)
+bool gather_peek_order(struct fetch *fetch, enum facts_kind kind, const char *domain,
+                       enum fetch_trust trust, bool stale, struct order *order)
 {
     const struct facts *addr[FACTS_MAX_HOSTS] = {0};
-    const struct facts *mx = peek(fetch, FACTS_MX, domain, trust, stale);
+    const struct facts *mx = peek(fetch, kind, domain, trust, stale);
     size_t count = order_names(mx);
     bool whole = mx != NULL;
 
@@ -150,8 +150,9 @@ static void got_mx(void *arg, const struct facts *facts)
         finish(gather);
 }
 
-struct gather *gather_order(struct fetch *fetch, const char *domain, enum fetch_trust trust,
-                            int64_t budget, gather_order_done *done, void *arg)
+struct gather *gather_order(struct fetch *fetch, enum facts_kind kind, const char *domain,
+                            enum fetch_trust trust, int64_t budget, gather_order_done *done,
+                            void *arg)
 {
     struct gather *gather = gather_new(fetch, trust, budget, arg);
 
@@ -161,7 +162,7 @@ struct gather *gather_order(struct fetch *fetch, const char *domain, enum fetch_
     gather->order_done = done;
     /* Always by way of a wait, even where the MX set is at hand: the callback must come from the
      * loop, and fetch_ask promises that. */
-    gather->mx_wait = fetch_ask(fetch, FACTS_MX, domain, trust, remaining(gather), got_mx, gather);
+    gather->mx_wait = fetch_ask(fetch, kind, domain, trust, remaining(gather), got_mx, gather);
     if (gather->mx_wait)
         return gather;
     gather_stop(gather);

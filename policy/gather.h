@@ -1,5 +1,5 @@
 /*
- * Gathering: an ordering with all its hosts' addresses, or the addresses of a list of hosts,
+ * Gathering: an ordering (kind FACTS_MX or FACTS_SRV) with all its hosts' addresses, or the addresses of a list of hosts,
  * within one budget.
  *
  * What is in the table already costs nothing (gather_peek_*). Else the look-ups run side by side,
@@ -21,13 +21,14 @@ enum { GATHER_MAX = 64 };
 
 /* True, and *order filled (the caller clears it), when nothing has to be fetched. stale says
  * whether expired facts will do. */
-bool gather_peek_order(struct fetch *fetch, const char *domain, enum fetch_trust trust, bool stale,
-                       struct order *order);
+bool gather_peek_order(struct fetch *fetch, enum facts_kind kind, const char *domain,
+                       enum fetch_trust trust, bool stale, struct order *order);
 
 /* order is the callee's to clear. */
 typedef void gather_order_done(void *arg, struct order *order);
-struct gather *gather_order(struct fetch *fetch, const char *domain, enum fetch_trust trust,
-                            int64_t budget, gather_order_done *done, void *arg);
+struct gather *gather_order(struct fetch *fetch, enum facts_kind kind, const char *domain,
+                            enum fetch_trust trust, int64_t budget, gather_order_done *done,
+                            void *arg);
 
 /* addr[i] belongs to name[i], NULL where it could not be had; each is the callee's to unref. Names
  * are copied; at most GATHER_MAX. An empty name is passed over. NULL where nothing had to wait. */

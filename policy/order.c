@@ -1,5 +1,5 @@
 /*
- * Orderings: MX facts and address facts side by side. Nothing is decided here; the guard and the
+ * Orderings: MX or SRV facts and address facts side by side. Nothing is decided here; the guard and the
  * routes read the same ordering and draw their own conclusions.
  */
 #include "policy/order.h"
@@ -12,7 +12,7 @@ size_t order_names(const struct facts *mx)
         return 0;
     switch (mx->state) {
     case FACTS_OK: return mx->mx.count;
-    case FACTS_NONE: return 1;
+    case FACTS_NONE: return mx->kind == FACTS_MX; /* the domain itself */
     case FACTS_NULL:
     case FACTS_NXDOMAIN:
     case FACTS_FAIL: return 0;
@@ -36,13 +36,12 @@ static enum order_resolve judge_addresses(const struct facts *addr)
     return order_addresses(addr, false, &one, 1) ? ORDER_RESOLVED : ORDER_UNUSABLE;
 }
 
-static void put_host(struct order *order, size_t index, uint16_t preference, const char *name,
+static void put_host(struct order *order, size_t index, const struct facts_host *of,
                      const struct facts *addr)
 {
     struct order_host *host = &order->host[index];
 
-    host->host.preference = preference;
-    host->host.name = (char *)name;
+    host->host = *of;
     host->addr = addr ? facts_ref(addr) : NULL;
     host->resolve = judge_addresses(addr);
     if (addr && !addr->own)
@@ -52,15 +51,16 @@ static void put_host(struct order *order, size_t index, uint16_t preference, con
 void order_init(struct order *order, const struct facts *mx, const char *domain,
                 const struct facts *const *addr)
 {
+    const struct facts_host domain_itself = {.port = FACTS_SMTP_PORT, .name = (char *)domain};
+
     memset(order, 0, sizeof *order);
     order->state = mx ? mx->state : FACTS_FAIL;
     order->own = mx && mx->own;
     order->mx = mx ? facts_ref(mx) : NULL;
     order->count = order_names(mx);
-    order->implicit = order->state == FACTS_NONE;
+    order->implicit = order->state == FACTS_NONE && mx->kind == FACTS_MX;
     for (size_t i = 0; i < order->count; i++)
-        put_host(order, i, order->implicit ? 0 : mx->mx.host[i].preference,
-                 order_name(mx, domain, i), addr[i]);
+        put_host(order, i, order->implicit ? &domain_itself : &mx->mx.host[i], addr[i]);
 }
 
 void order_clear(struct order *order)

@@ -1,5 +1,6 @@
 /*
- * An MX ordering with its hosts' addresses: facts joined, judged by nobody yet. Pure.
+ * An ordering, by MX or SRV records, with its hosts' addresses: facts joined, judged by nobody yet.
+ * Pure.
  */
 #ifndef POLICY_ORDER_H
 #define POLICY_ORDER_H
@@ -17,22 +18,22 @@ enum order_resolve {
 };
 
 struct order_host {
-    struct facts_host host; /* name lives as long as the order */
+    struct facts_host host; /* name lives as long as the order; of an MX, port 25 and weight 0 */
     enum order_resolve resolve;
     const struct facts *addr; /* NULL where unknown; held by the order */
 };
 
 struct order {
-    enum facts_state state; /* of the MX look-up */
-    bool implicit;          /* no MX, the domain's own address serves (RFC 5321 5.1) */
+    enum facts_state state; /* of the MX or SRV look-up */
+    bool implicit;          /* MX: there is none, the domain's own address serves (RFC 5321 5.1) */
     bool own;               /* all of it resolved by this process */
     const struct facts *mx; /* held by the order; NULL where it could not be had */
-    size_t count;           /* sorted by preference, then name */
+    size_t count;           /* sorted by preference, then name, then port */
     struct order_host host[FACTS_MAX_HOSTS];
 };
 
-/* How many host names' addresses are needed for mx, and the i-th name: domain itself for the
- * implicit MX. */
+/* How many hosts' addresses are needed for mx, FACTS_MX or FACTS_SRV, and the i-th's name: domain
+ * itself for the implicit MX. Of an SRV set one name may be there several times. */
 size_t order_names(const struct facts *mx);
 const char *order_name(const struct facts *mx, const char *domain, size_t index);
 

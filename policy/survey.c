@@ -187,7 +187,7 @@ static void survey_domain(struct survey *survey, const struct conf_domain *domai
     for (size_t i = 0; i < order_names(mx); i++)
         keep(survey, FACTS_ADDR, order_name(mx, domain->domain, i));
     facts_unref(mx);
-    if (gather_peek_order(survey->parts.fetch, domain->domain, FETCH_OWN, true, &order)) {
+    if (gather_peek_order(survey->parts.fetch, FACTS_MX, domain->domain, FETCH_OWN, true, &order)) {
         watch_order(survey, domain, &order, purposes);
         order_clear(&order);
     }

@@ -54,19 +54,27 @@ static inline void targets_addrs_hold(const struct net_addr *addr, size_t count,
     }
 }
 
+static inline void targets_hosts_hold(const struct facts_host *host, size_t count, bool srv)
+{
+    TARGETS_HOLD(count <= FACTS_MAX_HOSTS);
+    for (size_t i = 0; i < count; i++) {
+        targets_name_holds(host[i].name);
+        TARGETS_HOLD(host[i].port != 0);
+        TARGETS_HOLD(srv || (host[i].port == FACTS_SMTP_PORT && host[i].weight == 0));
+        TARGETS_HOLD(i == 0 || host[i - 1].preference <= host[i].preference);
+        for (size_t k = 0; k < i; k++)
+            TARGETS_HOLD(host[k].port != host[i].port || strcmp(host[k].name, host[i].name) != 0);
+    }
+}
+
 /* Facts as every reader of them may take them to be. */
 static inline void targets_facts_hold(const struct facts *facts)
 {
     size_t count;
 
-    if (facts->kind == FACTS_MX) {
+    if (facts->kind != FACTS_ADDR) {
         count = facts->mx.count;
-        TARGETS_HOLD(count <= FACTS_MAX_HOSTS);
-        for (size_t i = 0; i < count; i++) {
-            targets_name_holds(facts->mx.host[i].name);
-            TARGETS_HOLD(i == 0 ||
-                         facts->mx.host[i - 1].preference <= facts->mx.host[i].preference);
-        }
+        targets_hosts_hold(facts->mx.host, count, facts->kind == FACTS_SRV);
     } else {
         count = facts->addr.a_count + facts->addr.aaaa_count;
         TARGETS_HOLD(facts->state != FACTS_NULL);
@@ -97,16 +105,23 @@ static inline void targets_round_trip(const struct facts *facts)
     facts_unref(back);
 }
 
-/* A DNS answer; the length of the input chooses the type that was asked for. */
+/* A DNS answer, taken for one to each type of question. */
 static inline void target_answer(const uint8_t *data, size_t size)
 {
     static const struct answer_limits limits = {30, 86400, 300};
-    static const enum answer_type types[] = {ANSWER_MX, ANSWER_A, ANSWER_AAAA};
+    static const struct {
+        enum answer_type type;
+        const char *name;
+    } questions[] = {{ANSWER_MX, "example.com"},
+                     {ANSWER_A, "example.com"},
+                     {ANSWER_AAAA, "example.com"},
+                     {ANSWER_SRV, "example.com"},
+                     {ANSWER_SRV, FACTS_SRV_LABELS "example.com"}};
 
     char *copy = targets_copy(data, size);
-    for (size_t i = 0; i < 3; i++) {
-        struct facts *facts =
-            answer_parse(types[i], "example.com", (const uint8_t *)copy, size, &limits);
+    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++) {
+        struct facts *facts = answer_parse(questions[i].type, questions[i].name,
+                                           (const uint8_t *)copy, size, &limits);
         TARGETS_HOLD(facts && facts->own);
         TARGETS_HOLD(facts->ttl >= limits.min_ttl && facts->ttl <= limits.max_ttl);
         targets_facts_hold(facts);
@@ -116,7 +131,7 @@ static inline void target_answer(const uint8_t *data, size_t size)
     free(copy);
 }
 
-/* HGETALL's names and values: lines "name=value", both kinds of facts. */
+/* HGETALL's names and values: lines "name=value", each kind of facts. */
 static inline void target_codec(const uint8_t *data, size_t size)
 {
     struct codec_pair pair[2 * CODEC_MAX_FIELDS];
@@ -133,7 +148,7 @@ static inline void target_codec(const uint8_t *data, size_t size)
         size_t name = (size_t)(equals - line);
         pair[count++] = (struct codec_pair){line, equals + 1, name, length - name - 1};
     }
-    for (int kind = FACTS_MX; kind <= FACTS_ADDR; kind++) {
+    for (int kind = FACTS_MX; kind <= FACTS_SRV; kind++) {
         struct facts *facts =
             codec_parse((enum facts_kind)kind, pair, count, TARGETS_NOW, TARGETS_MAX_AGE);
         if (!facts)

@@ -105,6 +105,17 @@ static inline void packet_mx(struct packet *packet, const char *owner, uint32_t 
     packet_end(packet, begin);
 }
 
+static inline void packet_srv(struct packet *packet, const char *owner, uint32_t ttl,
+                              const uint16_t numbers[3], const char *target)
+{
+    size_t begin = packet_begin(packet, PACKET_ANSWER, owner, ns_t_srv, ttl);
+
+    for (size_t i = 0; i < 3; i++)
+        packet_16(packet, numbers[i]); /* priority, weight, port */
+    packet_name(packet, target);
+    packet_end(packet, begin);
+}
+
 static inline void packet_cname(struct packet *packet, const char *owner, uint32_t ttl,
                                 const char *target)
 {

@@ -20,9 +20,9 @@
 static const uint32_t host_addr = 0xc0000201, loopback_addr = 0x7f000001; /* 192.0.2.1, 127.0.0.1 */
 
 static const struct answer_limits limits = {.min_ttl = 30, .max_ttl = 86400, .negative_ttl = 300};
-static const char domain[] = "example.com";
+static const char domain[] = "example.com", service[] = FACTS_SRV_LABELS "example.com";
 
-/* "ok 300 w0 10 mx1.example.com,20 mx2.example.com" */
+/* "ok 300 w0 10 mx1.example.com,20 mx2.example.com"; of SRV "10/60 mx1.example.com:25" */
 static void describe(const struct facts *facts, char *out, size_t size)
 {
     char text[NET_TEXT];
@@ -33,6 +33,11 @@ static void describe(const struct facts *facts, char *out, size_t size)
         for (size_t i = 0; i < facts->mx.count && used < (int)size; i++)
             used += snprintf(out + used, size - (size_t)used, "%s%u %s", i ? "," : " ",
                              facts->mx.host[i].preference, facts->mx.host[i].name);
+    else if (facts->kind == FACTS_SRV)
+        for (size_t i = 0; i < facts->mx.count && used < (int)size; i++)
+            used += snprintf(out + used, size - (size_t)used, "%s%u/%u %s:%u", i ? "," : " ",
+                             facts->mx.host[i].preference, facts->mx.host[i].weight,
+                             facts->mx.host[i].name, facts->mx.host[i].port);
     else
         for (size_t i = 0; i < facts->addr.a_count + facts->addr.aaaa_count; i++) {
             const struct net_addr *addr = i < facts->addr.a_count
@@ -534,6 +539,152 @@ static void some_v6(struct packet *p)
     packet_aaaa(p, domain, 300, v6);
 }
 
+static void srv_start(struct packet *p, unsigned rcode)
+{
+    packet_start(p, 1, PACKET_FLAGS | rcode, service, ns_t_srv);
+}
+
+/* Priority, weight, port. */
+static void srv_add(struct packet *p, uint16_t priority, uint16_t weight, uint16_t port,
+                    const char *target)
+{
+    packet_srv(p, service, 300, (const uint16_t[3]){priority, weight, port}, target);
+}
+
+static void srv_set(struct packet *p)
+{
+    srv_start(p, 0);
+    srv_add(p, 20, 0, 25, "mx2.example.com");
+    srv_add(p, 10, 60, 2525, "MX1.Example.COM");
+    srv_add(p, 10, 40, 25, "mx1.example.com");
+    srv_add(p, 10, 65535, 65535, "a.example.com");
+    packet_opt(p);
+}
+
+static void srv_twice(struct packet *p)
+{
+    srv_start(p, 0);
+    srv_add(p, 20, 90, 25, "mx1.example.com");
+    srv_add(p, 10, 30, 25, "mx1.example.com");
+    srv_add(p, 10, 60, 25, "mx1.example.com");
+    srv_add(p, 10, 20, 25, "mx1.example.com");
+}
+
+static void srv_null(struct packet *p)
+{
+    srv_start(p, 0);
+    srv_add(p, 0, 0, 0, "");
+}
+
+static void srv_null_beside(struct packet *p)
+{
+    srv_null(p);
+    srv_add(p, 10, 0, 25, "mx1.example.com");
+}
+
+static void srv_port_zero(struct packet *p)
+{
+    srv_start(p, 0);
+    srv_add(p, 10, 0, 0, "mx1.example.com");
+}
+
+static void srv_some_bad(struct packet *p)
+{
+    srv_port_zero(p);
+    srv_add(p, 10, 0, 25, "192.0.2.1");
+    srv_add(p, 10, 0, 25, "mx2.example.com");
+}
+
+static void srv_null_and_bad(struct packet *p)
+{
+    srv_null(p);
+    srv_add(p, 10, 0, 0, "mx1.example.com");
+}
+
+static size_t srv_begin(struct packet *p)
+{
+    srv_start(p, 0);
+    return packet_begin(p, PACKET_ANSWER, service, ns_t_srv, 300);
+}
+
+/* "mx1" and a pointer to the question's example.com: forbidden, and readable. */
+static void srv_compressed(struct packet *p)
+{
+    size_t begin = srv_begin(p);
+
+    packet_16(p, 10);
+    packet_16(p, 60);
+    packet_16(p, 25);
+    packet_bytes(p, "\003mx1", 4);
+    packet_16(p, 0xc000 | (PACKET_HEADER + sizeof FACTS_SRV_LABELS - 1));
+    packet_end(p, begin);
+}
+
+static void srv_to_itself(struct packet *p)
+{
+    size_t begin = srv_begin(p);
+
+    packet_16(p, 10);
+    packet_32(p, 25);
+    packet_16(p, 0xc000 | (unsigned)(begin + 6));
+    packet_end(p, begin);
+}
+
+static void srv_of_five(struct packet *p)
+{
+    size_t begin = srv_begin(p);
+
+    packet_bytes(p, "\0\1\0\1\0", 5);
+    packet_end(p, begin);
+}
+
+static void srv_of_six(struct packet *p)
+{
+    size_t begin = srv_begin(p);
+
+    packet_bytes(p, "\0\1\0\1\0\31", 6);
+    packet_end(p, begin);
+}
+
+static void srv_octets_after(struct packet *p)
+{
+    size_t begin = srv_begin(p);
+
+    packet_bytes(p, "\0\1\0\1\0\31\1a\0\0", 10);
+    packet_end(p, begin);
+}
+
+static void srv_alias(struct packet *p)
+{
+    srv_start(p, 0);
+    packet_cname(p, service, 60, "mail.example.net");
+    packet_srv(p, "mail.example.net", 300, (const uint16_t[3]){10, 60, 25}, "mx1.example.com");
+}
+
+static void srv_no_data(struct packet *p)
+{
+    srv_start(p, 0);
+    packet_soa(p, domain, 3600, 120);
+}
+
+static void srv_nxdomain(struct packet *p)
+{
+    srv_start(p, ns_r_nxdomain);
+    packet_soa(p, domain, 3600, 120);
+}
+
+/* At ten names, each on ten ports. */
+static void srv_hundred(struct packet *p)
+{
+    char name[32];
+
+    srv_start(p, 0);
+    for (unsigned i = 100; i > 0; i--) {
+        snprintf(name, sizeof name, "mx%u.example.com", i % 10);
+        srv_add(p, (uint16_t)i, 1, (uint16_t)(i + 1000), name);
+    }
+}
+
 #define FAIL "fail 30 w0"
 #define MX1  "10 mx1.example.com"
 
@@ -610,10 +761,38 @@ static const struct {
     {"an address of two octets", short_address, ANSWER_A, FAIL},
     {"IPv6, mapped and loopback left out", some_v6, ANSWER_AAAA, "ok 300 w16 [2001:db8::1]"},
     {"MX for an address question", two_hosts, ANSWER_A, FAIL},
+    {"SRV by priority, name, port", srv_set, ANSWER_SRV,
+     "ok 300 w0 10/65535 a.example.com:65535,10/40 mx1.example.com:25,10/60 "
+     "mx1.example.com:2525,20/0 mx2.example.com:25"},
+    {"SRV, a name and port twice", srv_twice, ANSWER_SRV, "ok 300 w0 10/60 mx1.example.com:25"},
+    {"SRV, no service", srv_null, ANSWER_SRV, "null 300 w0"},
+    {"SRV, no service beside one", srv_null_beside, ANSWER_SRV,
+     "ok 300 w2 10/0 mx1.example.com:25"},
+    {"SRV on port 0", srv_port_zero, ANSWER_SRV, "fail 30 w32"},
+    {"SRV, bad ones beside", srv_some_bad, ANSWER_SRV, "ok 300 w40 10/0 mx2.example.com:25"},
+    {"SRV, no service beside a bad one", srv_null_and_bad, ANSWER_SRV, "fail 30 w34"},
+    {"SRV compressed", srv_compressed, ANSWER_SRV, "ok 300 w0 10/60 mx1.example.com:25"},
+    {"SRV pointing at itself", srv_to_itself, ANSWER_SRV, FAIL},
+    {"SRV of five octets", srv_of_five, ANSWER_SRV, FAIL},
+    {"SRV of six octets", srv_of_six, ANSWER_SRV, FAIL},
+    {"SRV, octets after the target", srv_octets_after, ANSWER_SRV, FAIL},
+    {"SRV by an alias", srv_alias, ANSWER_SRV, "ok 60 w1 10/60 mx1.example.com:25"},
+    {"SRV NODATA", srv_no_data, ANSWER_SRV, "none 120 w0"},
+    {"SRV NXDOMAIN", srv_nxdomain, ANSWER_SRV, "nxdomain 120 w0"},
+    {"MX for an SRV question", two_hosts, ANSWER_SRV, FAIL},
 };
+
+static struct facts *parse(enum answer_type type, const uint8_t *data, size_t length)
+{
+    return answer_parse(type, type == ANSWER_SRV ? service : domain, data, length, &limits);
+}
 
 static void answers(void **state)
 {
+    static const enum facts_kind kinds[] = {[ANSWER_MX] = FACTS_MX,
+                                            [ANSWER_A] = FACTS_ADDR,
+                                            [ANSWER_AAAA] = FACTS_ADDR,
+                                            [ANSWER_SRV] = FACTS_SRV};
     static struct packet packet;
     char text[1024];
 
@@ -625,12 +804,12 @@ static void answers(void **state)
         /* A copy of its very size, so that a sanitiser sees every step past the end. */
         uint8_t *copy = malloc(packet.length ? packet.length : 1);
         memcpy(copy, packet.data, packet.length);
-        struct facts *facts = answer_parse(rows[i].type, domain, copy, packet.length, &limits);
+        struct facts *facts = parse(rows[i].type, copy, packet.length);
         assert_non_null(facts);
         describe(facts, text, sizeof text);
         assert_string_equal(text, rows[i].wanted);
         assert_true(facts->own);
-        assert_int_equal(facts->kind, rows[i].type == ANSWER_MX ? FACTS_MX : FACTS_ADDR);
+        assert_int_equal(facts->kind, kinds[rows[i].type]);
         assert_int_equal(facts->fetched, 0);
         facts_unref(facts);
         free(copy);
@@ -652,6 +831,21 @@ static void five_hundred_leave_twenty(void **state)
     facts_unref(facts);
 }
 
+static void hundred_services_leave_twenty(void **state)
+{
+    static struct packet packet;
+
+    (void)state;
+    srv_hundred(&packet);
+    struct facts *facts = parse(ANSWER_SRV, packet.data, packet.length);
+    assert_int_equal(facts->state, FACTS_OK);
+    assert_int_equal(facts->mx.count, FACTS_MAX_HOSTS);
+    assert_int_equal(facts->warnings, FACTS_WARN_CUT);
+    assert_int_equal(facts->mx.host[0].port, 1001);
+    assert_int_equal(facts->mx.host[19].port, 1020);
+    facts_unref(facts);
+}
+
 /* Every message above, cut at every octet: nothing but FAIL, and no step past the end. */
 static void cut_anywhere(void **state)
 {
@@ -666,7 +860,7 @@ static void cut_anywhere(void **state)
         for (size_t length = 0; length < most; length++) {
             uint8_t *copy = malloc(length ? length : 1);
             memcpy(copy, packet.data, length);
-            struct facts *facts = answer_parse(rows[i].type, domain, copy, length, &limits);
+            struct facts *facts = parse(rows[i].type, copy, length);
             assert_int_equal(facts->state, FACTS_FAIL);
             facts_unref(facts);
             free(copy);
@@ -732,6 +926,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers),
         cmocka_unit_test(five_hundred_leave_twenty),
+        cmocka_unit_test(hundred_services_leave_twenty),
         cmocka_unit_test(cut_anywhere),
         cmocka_unit_test(join),
     };

@@ -72,6 +72,31 @@ static void mx_there_and_back(void **state)
     facts_unref(facts);
 }
 
+static void srv_there_and_back(void **state)
+{
+    static const struct facts_host hosts[] = {{20, 25, 0, (char *)"mx2.example.com"},
+                                              {10, 2525, 60, (char *)"mx1.example.com"},
+                                              {10, 25, 40, (char *)"mx1.example.com"}};
+    struct facts *facts = facts_new(FACTS_SRV, FACTS_OK);
+    struct codec_fields fields;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++)
+        assert_true(facts_add_service(facts, &hosts[i]));
+    facts_seal(facts);
+    assert_true(codec_format(facts, &fields));
+    assert_int_equal(fields.count, 6);
+    assert_string_equal(
+        field(&fields, "order"),
+        "10 40 25 mx1.example.com,10 60 2525 mx1.example.com,20 0 25 mx2.example.com");
+    struct facts *back = parse_back(FACTS_SRV, &fields);
+    assert_non_null(back);
+    assert_true(facts_equal(facts, back));
+    facts_unref(back);
+    facts_unref(facts);
+    assert_null(parse_back(FACTS_MX, &fields));
+}
+
 static void addr_there_and_back(void **state)
 {
     static const char *const text[] = {"192.0.2.2", "192.0.2.1", "2001:db8::1"};
@@ -129,7 +154,7 @@ static void empty_states_there_and_back(void **state)
 /* Twenty names of 253 octets are the most that facts hold. */
 static void the_largest_set_fits(void **state)
 {
-    struct facts *facts = facts_new(FACTS_MX, FACTS_OK);
+    struct facts *facts = facts_new(FACTS_SRV, FACTS_OK);
     struct codec_fields fields;
     char name[NAME_SIZE];
 
@@ -139,11 +164,12 @@ static void the_largest_set_fits(void **state)
             name[k] = k % 60 == 59 ? '.' : 'a';
         name[0] = (char)('a' + i);
         name[sizeof name - 1] = '\0';
-        assert_true(facts_add_host(facts, (uint16_t)(65535 - i), name));
+        struct facts_host host = {(uint16_t)(65535 - i), 65535, 65535, name};
+        assert_true(facts_add_service(facts, &host));
     }
     facts_seal(facts);
     assert_true(codec_format(facts, &fields));
-    struct facts *back = parse_back(FACTS_MX, &fields);
+    struct facts *back = parse_back(FACTS_SRV, &fields);
     assert_non_null(back);
     assert_true(facts_equal(facts, back));
     facts_unref(back);
@@ -208,6 +234,22 @@ static const struct {
      "u" REST,
      FACTS_MX, false},
     {"the other kind's fields", GOOD, FACTS_ADDR, false},
+    {"SRV", "order=10 60 25 mx1.example.com" REST, FACTS_SRV, true},
+    {"SRV, two ports", "order=10 60 25 a.example.com,10 60 26 a.example.com" REST, FACTS_SRV, true},
+    {"SRV for MX", "order=10 60 25 mx1.example.com" REST, FACTS_MX, false},
+    {"MX for SRV", GOOD, FACTS_SRV, false},
+    {"SRV without weight", "order=10 25 mx1.example.com" REST, FACTS_SRV, false},
+    {"SRV, a number more", "order=10 60 25 1 mx1.example.com" REST, FACTS_SRV, false},
+    {"SRV, port 0", "order=10 60 0 mx1.example.com" REST, FACTS_SRV, false},
+    {"SRV, a port too large", "order=10 60 65536 mx1.example.com" REST, FACTS_SRV, false},
+    {"SRV, a weight too large", "order=10 65536 25 mx1.example.com" REST, FACTS_SRV, false},
+    {"SRV, a negative weight", "order=10 -1 25 mx1.example.com" REST, FACTS_SRV, false},
+    {"SRV, a port with a leading zero", "order=10 60 025 mx1.example.com" REST, FACTS_SRV, false},
+    {"SRV, two spaces", "order=10  60 25 mx1.example.com" REST, FACTS_SRV, false},
+    {"SRV, no name", "order=10 60 25 " REST, FACTS_SRV, false},
+    {"SRV, numbers alone", "order=10 60 25" REST, FACTS_SRV, false},
+    {"SRV, the root", "order=0 0 25 ." REST, FACTS_SRV, false},
+    {"SRV, no service", "order=;ttl=300;fetched=1;expires=5;changed=0;state=null", FACTS_SRV, true},
     {"addresses", "a=[192.0.2.1];aaaa=[2001:db8::1]" ADDR_REST, FACTS_ADDR, true},
     {"one family", "a=;aaaa=[2001:db8::1]" ADDR_REST, FACTS_ADDR, true},
     {"a family missing", "a=[192.0.2.1]" ADDR_REST, FACTS_ADDR, false},
@@ -314,13 +356,10 @@ static void odd_bytes_and_lengths(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mx_there_and_back),
-        cmocka_unit_test(addr_there_and_back),
-        cmocka_unit_test(empty_states_there_and_back),
-        cmocka_unit_test(the_largest_set_fits),
-        cmocka_unit_test(what_is_believed),
-        cmocka_unit_test(times_are_clamped),
-        cmocka_unit_test(odd_bytes_and_lengths),
+        cmocka_unit_test(mx_there_and_back),    cmocka_unit_test(srv_there_and_back),
+        cmocka_unit_test(addr_there_and_back),  cmocka_unit_test(empty_states_there_and_back),
+        cmocka_unit_test(the_largest_set_fits), cmocka_unit_test(what_is_believed),
+        cmocka_unit_test(times_are_clamped),    cmocka_unit_test(odd_bytes_and_lengths),
     };
 
     return cmocka_run_group_tests_name("codec", tests, NULL, NULL);

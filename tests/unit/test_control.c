@@ -30,8 +30,8 @@
 
 enum { NOW = 1800000000 };
 
-static const struct facts_host mx1 = {10, (char *)"mx1.example.com"};
-static const struct facts_host mx2 = {20, (char *)"mx2.example.com"};
+static const struct facts_host mx1 = {.preference = 10, .name = (char *)"mx1.example.com"};
+static const struct facts_host mx2 = {.preference = 20, .name = (char *)"mx2.example.com"};
 
 struct engine_question {
     enum { ASK_EXPLAIN, ASK_ROUTE, ASK_ORDER } kind;

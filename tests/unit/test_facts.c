@@ -62,6 +62,83 @@ static void hosts_are_a_set(void **state)
     }
 }
 
+/* Of SRV sets, as "priority/weight name:port": by priority, name, port; name and port once. */
+static const struct {
+    const char *label, *added, *wanted;
+} services[] = {
+    {"nothing", "", ""},
+    {"sorted", "20/1 a:25 10/1 b:26 10/1 b:25 10/9 a:99",
+     "10/9 a:99 10/1 b:25 10/1 b:26 20/1 a:25"},
+    {"two ports of a name", "10/1 a:25 10/1 a:26", "10/1 a:25 10/1 a:26"},
+    {"the better priority, last", "20/9 a:25 10/1 a:25", "10/1 a:25"},
+    {"the better priority, first", "10/1 a:25 20/9 a:25", "10/1 a:25"},
+    {"the greater weight, last", "10/1 a:25 10/9 a:25", "10/9 a:25"},
+    {"the greater weight, first", "10/9 a:25 10/1 a:25", "10/9 a:25"},
+};
+
+static struct facts *services_of(const char *text)
+{
+    struct facts *facts = facts_new(FACTS_SRV, FACTS_OK);
+    unsigned priority, weight, port;
+    char name[32];
+    int used;
+
+    for (; sscanf(text, " %u/%u %31[^:]:%u%n", &priority, &weight, name, &port, &used) == 4;
+         text += used) {
+        struct facts_host host = {(uint16_t)priority, (uint16_t)port, (uint16_t)weight, name};
+        assert_true(facts_add_service(facts, &host));
+    }
+    facts_seal(facts);
+    return facts;
+}
+
+static void services_are_a_set(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
+        struct facts *facts = services_of(services[i].added);
+        char got[256] = "";
+        print_message("  %s\n", services[i].label);
+        for (size_t h = 0; h < facts->mx.count; h++) {
+            const struct facts_host *host = &facts->mx.host[h];
+            size_t used = strlen(got);
+            snprintf(got + used, sizeof got - used, "%s%u/%u %s:%u", h ? " " : "", host->preference,
+                     host->weight, host->name, host->port);
+        }
+        assert_string_equal(got, services[i].wanted);
+        facts_unref(facts);
+    }
+}
+
+static void services_differ_in_all_their_numbers(void **state)
+{
+    static const char *const other[] = {"11/60 a:25", "10/61 a:25", "10/60 a:26", "10/60 b:25"};
+    struct facts *one = services_of("10/60 a:25"), *same = services_of("10/60 a:25");
+
+    (void)state;
+    assert_true(facts_equal(one, same));
+    for (size_t i = 0; i < sizeof other / sizeof *other; i++) {
+        struct facts *facts = services_of(other[i]);
+        assert_false(facts_equal(one, facts));
+        facts_unref(facts);
+    }
+    facts_unref(one);
+    facts_unref(same);
+}
+
+static void owners(void **state)
+{
+    char out[FACTS_OWNER_SIZE], name[NAME_SIZE];
+
+    (void)state;
+    assert_string_equal(facts_owner(FACTS_MX, "example.com", out), "example.com");
+    assert_string_equal(facts_owner(FACTS_ADDR, "example.com", out), "example.com");
+    assert_string_equal(facts_owner(FACTS_SRV, "example.com", out), "_smtp._tcp.example.com");
+    memset(name, 'a', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    assert_int_equal(strlen(facts_owner(FACTS_SRV, name, out)), 253 + 11);
+}
+
 /* Adds count hosts, host i at preference i, in the order start, start + step, ... */
 static struct facts *hosts_in_order(unsigned count, unsigned start, unsigned step)
 {
@@ -204,6 +281,9 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_are_a_set),
+        cmocka_unit_test(services_are_a_set),
+        cmocka_unit_test(services_differ_in_all_their_numbers),
+        cmocka_unit_test(owners),
         cmocka_unit_test(too_many_hosts_leave_the_best),
         cmocka_unit_test(addrs_are_a_set),
         cmocka_unit_test(too_many_addrs_leave_the_lowest),

@@ -8,6 +8,7 @@
 #include "cache/keys.h"
 #include "cache/track.h"
 #include "tests/unit/redisbox.h"
+#include "tests/unit/world_facts.h"
 
 enum { SOON = 3000, STALE = 1000 * 1000 };
 
@@ -71,10 +72,16 @@ struct dns_query {
 
 static struct facts *rule_facts(const struct rule *rule)
 {
-    struct facts *facts = facts_new(rule->type == ANSWER_MX ? FACTS_MX : FACTS_ADDR, rule->state);
+    struct facts *facts;
     char text[512], *rest = text, *item;
     struct net_addr addr;
 
+    if (rule->type == ANSWER_SRV) {
+        facts = srv_of(rule->list);
+        facts->ttl = rule->ttl;
+        return facts;
+    }
+    facts = facts_new(rule->type == ANSWER_MX ? FACTS_MX : FACTS_ADDR, rule->state);
     snprintf(text, sizeof(text), "%s", rule->list);
     while ((item = strsep(&rest, ",")) && *item) {
         if (rule->type == ANSWER_MX)
@@ -313,6 +320,44 @@ static void test_families_are_joined(void **state)
     assert_int_equal(facts->addr.aaaa_count, 1);
     assert_int_equal(facts->ttl, 200);
     assert_int_equal(world.dns.asked, 2);
+    done(&world);
+}
+
+static void add_services(struct world *world)
+{
+    rule_add(world, (struct rule){ANSWER_SRV, FACTS_SRV_LABELS "example.com", FACTS_OK,
+                                  "10 60 2525 mx1.example.com,10 40 25 mx2.example.com", 300, 1});
+}
+
+static bool has_own_srv(void *arg)
+{
+    return has_fresh(arg, FACTS_SRV, "example.com", FETCH_OWN);
+}
+
+static bool has_no_own_srv(void *arg)
+{
+    return !has_own_srv(arg);
+}
+
+/* Under the domain's name, beside its MX ordering. */
+static void test_services(void **state)
+{
+    struct world world;
+    const struct facts *facts;
+
+    (void)state;
+    world_open(&world);
+    add_services(&world);
+    ask_mx(&world);
+    assert_false(has_own_srv(&world));
+    facts = ask_for(&world, FACTS_SRV, "example.com", FETCH_OWN, 1000);
+    assert_int_equal(facts->kind, FACTS_SRV);
+    assert_int_equal(facts->mx.count, 2);
+    assert_int_equal(facts->mx.host[0].port, 2525);
+    assert_int_equal(facts->mx.host[0].weight, 60);
+    assert_true(has_own_srv(&world) && has_own_mx(&world));
+    fetch_purge(world.fetch, "example.com");
+    assert_false(has_own_srv(&world) || has_own_mx(&world));
     done(&world);
 }
 
@@ -638,6 +683,7 @@ static void on_changed(void *arg, const char *key)
     }
     switch (keys_parse("mxw1", key, &rest)) {
     case KEYS_MX: fetch_forget(world->fetch, FACTS_MX, rest); break;
+    case KEYS_SRV: fetch_forget(world->fetch, FACTS_SRV, rest); break;
     case KEYS_ADDR: fetch_forget(world->fetch, FACTS_ADDR, rest); break;
     default: break;
     }
@@ -703,6 +749,34 @@ static void test_real_written_as_the_contract_says(void **state)
                         "[2001:db8::1]");
     ttl = atoi(box_say(&world.box, "TTL mxw1:mx:example.com"));
     assert_true(ttl > 1290 && ttl <= 1300);
+    real_close(&world);
+}
+
+/* Its key is one of mx, its name the domain's; and nobody can set it by a domain so called. */
+static void test_real_services(void **state)
+{
+    struct world world;
+
+    (void)state;
+    BOX_NEEDS_SERVER();
+    real_open(&world);
+    add_services(&world);
+    rule_add(&world, (struct rule){ANSWER_MX, FACTS_SRV_LABELS "example.com", FACTS_OK,
+                                   "10 mx9.example.com", 300, 1});
+    ask_for(&world, FACTS_SRV, "example.com", FETCH_ANY, 1000);
+    ask_for(&world, FACTS_MX, FACTS_SRV_LABELS "example.com", FETCH_ANY, 1000);
+    ask_mx(&world);
+    ask_addr(&world);
+    assert_true(box_wait(world.base, is_addr_written, &world, SOON));
+    assert_string_equal(box_say(&world.box, "HGET mxw1:mx:_smtp._tcp.example.com order"),
+                        "10 60 2525 mx1.example.com,10 40 25 mx2.example.com");
+    assert_true(has_own_srv(&world));
+    box_say(&world.box, "DEL mxw1:mx:_smtp._tcp.example.com");
+    assert_true(box_wait(world.base, has_no_own_srv, &world, 1000));
+    assert_true(has_own_mx(&world));
+    fetch_purge(world.fetch, "example.com");
+    while (atoi(box_say(&world.box, "EXISTS mxw1:mx:example.com mxw1:addr:mx1.example.com")))
+        box_wait(world.base, box_never, NULL, 10);
     real_close(&world);
 }
 
@@ -879,6 +953,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cold_then_warm),
+        cmocka_unit_test(test_services),
         cmocka_unit_test(test_families_are_joined),
         cmocka_unit_test(test_herd),
         cmocka_unit_test(test_budget_of_a_waiter),
@@ -893,6 +968,7 @@ int main(void)
         cmocka_unit_test(test_bounded),
         cmocka_unit_test(test_forget_without_redis),
         cmocka_unit_test(test_real_written_as_the_contract_says),
+        cmocka_unit_test(test_real_services),
         cmocka_unit_test(test_real_shared_guides_the_guard_only),
         cmocka_unit_test(test_real_two_trusts_one_job),
         cmocka_unit_test(test_real_expired_or_poisoned),

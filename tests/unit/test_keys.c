@@ -22,6 +22,7 @@ static void keys_are_as_written_down(void **state)
     (void)state;
     assert_true(net_addr_parse("192.0.2.10", &listener));
     assert_string_equal(keys_mx("mxw1", "example.com", out), "mxw1:mx:example.com");
+    assert_string_equal(keys_srv("mxw1", "example.com", out), "mxw1:mx:_smtp._tcp.example.com");
     assert_string_equal(keys_addr("mxw1", "mx1.example.com", out), "mxw1:addr:mx1.example.com");
     assert_string_equal(keys_seen("mxw1", &listener, "[198.51.100.0/24]", out),
                         "mxw1:seen:[192.0.2.10]:[198.51.100.0/24]");
@@ -71,6 +72,11 @@ static const struct {
     const char *rest;
 } parsed[] = {
     {"mxw1:mx:example.com", KEYS_MX, "example.com"},
+    {"mxw1:mx:_smtp._tcp.example.com", KEYS_SRV, "example.com"},
+    {"mxw1:mx:_smtp._tcp.", KEYS_SRV, ""},
+    {"mxw1:mx:_smtp._tcp", KEYS_MX, "_smtp._tcp"},
+    {"mxw1:mx:_smtp._tcp2.example.com", KEYS_MX, "_smtp._tcp2.example.com"},
+    {"mxw1:addr:_smtp._tcp.example.com", KEYS_ADDR, "_smtp._tcp.example.com"},
     {"mxw1:addr:mx1.example.com", KEYS_ADDR, "mx1.example.com"},
     {"mxw1:override:[2001:db8::1]:25", KEYS_OVERRIDE, "[2001:db8::1]:25"},
     {"mxw1:ok:example.com:[192.0.2.1]", KEYS_OK, "example.com:[192.0.2.1]"},

@@ -137,6 +137,12 @@ static void answers(void **state)
     packet_cname(&p, domain, 60, "a.example.net");
     packet_aaaa(&p, "a.example.net", 300, v6);
     put(seed, &count, p.data, p.length);
+    packet_start(&p, 1, PACKET_FLAGS, FACTS_SRV_LABELS "example.com", ns_t_srv);
+    for (uint16_t i = 0; i < 22; i++) {
+        snprintf(name, sizeof name, "mx%u.example.com", i % 4U);
+        packet_srv(&p, FACTS_SRV_LABELS "example.com", 300, (const uint16_t[3]){i, 60, i}, name);
+    }
+    put(seed, &count, p.data, p.length);
     mangle(target_answer, seed, count);
 }
 
@@ -158,6 +164,7 @@ static void codecs(void **state)
 {
     static const char *const text[] = {
         ORDERED TIMES,
+        "order=10 60 25 mx1.example.com,10 40 2525 mx1.example.com,20 0 25 a.example.com\n" TIMES,
         "order=\nttl=30\nfetched=1\nexpires=1\nchanged=0\nstate=nxdomain\n",
         "a=[192.0.2.1],[192.0.2.2]\naaaa=[2001:db8::1]\nexpires=1800000290\nstate=ok\n",
         "a=\naaaa=\nexpires=1800000290\nstate=none\n",
@@ -181,6 +188,7 @@ static void texts(void **state)
         "192.0.2.0/24",
         "[2001:db8::]/32",
         "mxw1:mx:example.com",
+        "mxw1:mx:_smtp._tcp.example.com",
         "mxw1:override:[2001:db8::1]:25",
         "gw1.example.net:2525",
         "mxw1:epoch",

@@ -70,6 +70,61 @@ static void joins(void **state)
     }
 }
 
+/* Ports and weights go along; nothing is implicit where there is no SRV record. */
+static const struct {
+    const char *label, *srv, *wanted; /* state, then each host */
+} services[] = {
+    {"failed", "fail", "fail"},
+    {"no such name", "nxdomain", "nxdomain"},
+    {"no record", "none", "none"},
+    {"no service", "null", "null"},
+    {"two ports of a host", "10 60 2525 a.example.net,10 40 25 a.example.net,20 0 25 b.example.net",
+     "ok 10/40 a.example.net:25 10/60 a.example.net:2525 20/0 b.example.net:25"},
+};
+
+static void joins_services(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
+        struct facts *srv = srv_of(services[i].srv), *addr = addrs_of("203.0.113.1");
+        const struct facts *given[FACTS_MAX_HOSTS] = {addr, addr, addr};
+        struct order order;
+        char got[512];
+        int length;
+
+        assert_int_equal(order_names(srv), srv->mx.count);
+        order_init(&order, srv, "example.com", given);
+        length = snprintf(got, sizeof got, "%s", facts_state_name(order.state));
+        for (size_t h = 0; h < order.count; h++) {
+            const struct facts_host *host = &order.host[h].host;
+            length += snprintf(got + length, sizeof got - (size_t)length, " %u/%u %s:%u",
+                               host->preference, host->weight, host->name, host->port);
+            assert_int_equal(order.host[h].resolve, ORDER_RESOLVED);
+        }
+        if (strcmp(got, services[i].wanted) != 0)
+            fail_msg("%s: '%s', wanted '%s'", services[i].label, got, services[i].wanted);
+        assert_false(order.implicit);
+        order_clear(&order);
+        facts_unref(srv);
+        facts_unref(addr);
+    }
+}
+
+static void an_mx_is_on_port_25(void **state)
+{
+    static const char *const addr[3] = {"203.0.113.1", NULL, NULL};
+    struct order order;
+
+    (void)state;
+    make(&order, "10 a.example.net", addr);
+    assert_int_equal(order.host[0].host.port, 25);
+    order_clear(&order);
+    make(&order, "none", addr);
+    assert_true(order.implicit);
+    assert_int_equal(order.host[0].host.port, 25);
+    order_clear(&order);
+}
+
 static void finds_addresses(void **state)
 {
     static const char *const addr[3] = {"203.0.113.1,2001:db8::1", "203.0.113.2", NULL};
@@ -106,6 +161,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(joins),
+        cmocka_unit_test(joins_services),
+        cmocka_unit_test(an_mx_is_on_port_25),
         cmocka_unit_test(finds_addresses),
         cmocka_unit_test(private_addresses_only_on_request),
     };

@@ -46,6 +46,30 @@ static inline struct facts *mx_of(const char *text)
     return facts;
 }
 
+/* "10 60 25 mx1.example.com,..." (priority, weight, port), or a state name but ok. */
+static inline struct facts *srv_of(const char *text)
+{
+    enum facts_state state = FACTS_OK;
+    struct facts *facts;
+    char copy[4096], *save, *word;
+
+    facts_state_parse(text, &state);
+    facts = facts_new(FACTS_SRV, state);
+    facts->own = true;
+    snprintf(copy, sizeof copy, "%s", text);
+    for (word = strtok_r(copy, ",", &save); word && state == FACTS_OK;
+         word = strtok_r(NULL, ",", &save)) {
+        char *rest;
+        struct facts_host host = {.preference = (uint16_t)strtoul(word, &rest, 10)};
+        host.weight = (uint16_t)strtoul(rest, &rest, 10);
+        host.port = (uint16_t)strtoul(rest, &rest, 10);
+        host.name = rest + strspn(rest, " ");
+        facts_add_service(facts, &host);
+    }
+    facts_seal(facts);
+    return facts;
+}
+
 /* "192.0.2.10,2001:db8::10"; a state name for that state. */
 static inline struct facts *addrs_of(const char *text)
 {
