@@ -226,14 +226,25 @@ static void parse_address(const char *text, struct address *out)
         name_normalize(at + 1, strlen(at + 1), out->domain);
 }
 
+/* The key of a map as an address; of Sendmail's it is a domain without a local part. Its ".parent"
+ * and "." are no domains: what holds for parents was found for the whole name. */
+static void parse_key(enum route_map map, const char *key, struct address *out)
+{
+    switch (map) {
+    case ROUTE_TRANSPORT: parse_address(key, out); break;
+    case ROUTE_MAILERTABLE: name_normalize(key, strlen(key), out->domain); break;
+    }
+}
+
 static struct engine_question *begin_route(struct engine *engine, enum engine_kind kind,
-                                           const char *address, void *arg)
+                                           enum route_map map, const char *key, void *arg)
 {
     struct engine_question *q = engine_begin(engine, kind, step_route, arg);
 
     if (!q)
         return NULL;
-    parse_address(address, &q->address); /* what has no domain has no route */
+    parse_key(map, key, &q->address); /* what has no domain has no route */
+    q->route.map = map;
     q->route.address = &q->address;
     return q;
 }
@@ -241,19 +252,18 @@ static struct engine_question *begin_route(struct engine *engine, enum engine_ki
 struct engine_question *engine_route(struct engine *engine, enum route_map map, const char *key,
                                      engine_routed *done, void *arg)
 {
-    struct engine_question *q = begin_route(engine, ENGINE_ROUTE, key, arg);
+    struct engine_question *q = begin_route(engine, ENGINE_ROUTE, map, key, arg);
 
-    if (q) {
-        q->route.map = map;
+    if (q)
         q->done.routed = done;
-    }
     return q;
 }
 
 struct engine_question *engine_show_route(struct engine *engine, const char *address,
                                           engine_route_view_done *done, void *arg)
 {
-    struct engine_question *q = begin_route(engine, ENGINE_SHOW_ROUTE, address, arg);
+    struct engine_question *q =
+        begin_route(engine, ENGINE_SHOW_ROUTE, ROUTE_TRANSPORT, address, arg);
 
     if (q)
         q->done.route_view = done;

@@ -3,6 +3,8 @@
  */
 #include "policy/route.h"
 
+#include "policy/mailertable.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -155,6 +157,28 @@ static void keep_better_than_unknown(struct route_facts *facts)
     facts->host_count = kept;
 }
 
+static const char *plan_transport(const struct route_plan *plan)
+{
+    const struct conf_pool *pool = plan_pool(plan);
+
+    return pool ? pool->transport : "smtp";
+}
+
+/* Leaves out what the map has no words for, before anything is drawn: the others take its share.
+ * This host stays, since it bounds what may be named. */
+static void keep_what_can_be_named(struct route_facts *facts)
+{
+    const char *transport = plan_transport(&facts->plan);
+    size_t kept = 0;
+
+    if (facts->map != ROUTE_MAILERTABLE)
+        return;
+    for (size_t i = 0; i < facts->host_count; i++)
+        if (facts->host[i].self || mailertable_can_name(&facts->host[i], transport))
+            facts->host[kept++] = facts->host[i];
+    facts->host_count = kept;
+}
+
 void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
                 const struct route_self *self)
 {
@@ -168,17 +192,29 @@ void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
         fill_order(facts, self);
         keep_better_than_unknown(facts);
     }
+    keep_what_can_be_named(facts);
+}
+
+/* Sendmail names no recipient: in its map a pool sticks to the domain instead, and the shares of a
+ * domain's own ordering are drawn anew each time, since the domain is all that asks for them. */
+static enum conf_stick find_stick(const struct route_facts *facts)
+{
+    const struct conf_pool *pool = plan_pool(&facts->plan);
+    enum conf_stick stick = pool ? pool->stick : CONF_STICK_RECIPIENT;
+
+    if (facts->map == ROUTE_MAILERTABLE && stick == CONF_STICK_RECIPIENT)
+        return pool ? CONF_STICK_DOMAIN : CONF_STICK_NONE;
+    return stick;
 }
 
 /* What is hashed: the pool or the domain, and what sticks (SPEC 6.3). */
 static void make_key(const struct route_facts *facts, uint64_t random, char *out, size_t size)
 {
     const struct conf_pool *pool = plan_pool(&facts->plan);
-    enum conf_stick stick = pool ? pool->stick : CONF_STICK_RECIPIENT;
     const char *scope = pool ? pool->name : facts->address->domain;
     char recipient[ADDRESS_SIZE];
 
-    switch (stick) {
+    switch (find_stick(facts)) {
     case CONF_STICK_RECIPIENT:
         snprintf(out, size, "%s %s", scope, address_format(facts->address, true, recipient));
         break;
@@ -268,7 +304,7 @@ void route_choose(const struct route_facts *facts, uint64_t random, struct route
         break;
     case CONF_ROUTE_POOL: break;
     }
-    out->transport = pool ? pool->transport : "smtp";
+    out->transport = plan_transport(&facts->plan);
     make_key(facts, random, out->key, sizeof out->key);
     tier_choose(facts->host, facts->host_count, out->key, spill_of(pool), &out->pick);
     if (out->pick.count > 0)

@@ -20,7 +20,7 @@
 enum { ROUTE_REPLY_SIZE = 640 }; /* "OK " and at most 512 bytes */
 
 /* Which look-up asks: how its answer is written. */
-enum route_map { ROUTE_TRANSPORT };
+enum route_map { ROUTE_TRANSPORT, ROUTE_MAILERTABLE };
 
 /* What is to be done for an address, from the configuration alone. */
 struct route_plan {

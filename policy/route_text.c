@@ -1,6 +1,8 @@
 /*
- * Routes: the choice of hosts as the line that the MTA's look-up gets.
+ * Routes: the choice of hosts as the line that the MTA's look-up gets. Here is Postfix's; Sendmail's
+ * is in mailertable.c.
  */
+#include "policy/mailertable.h"
 #include "policy/route.h"
 
 #include <stdio.h>
@@ -51,6 +53,7 @@ char *route_format(const struct route_facts *facts, const struct route_choice *c
 {
     switch (facts->map) {
     case ROUTE_TRANSPORT: format_transport(facts, choice, out); break;
+    case ROUTE_MAILERTABLE: mailertable_format(facts, choice, out); break;
     }
     return out;
 }

@@ -1,12 +1,13 @@
 /*
- * The socketmap conversation: Postfix asks "NAME KEY" in a netstring, and is told where the mail
- * for KEY goes. The engine finds the answer; here frames become keys and answers become frames.
+ * The socketmap conversation: Postfix or Sendmail asks "NAME KEY" in a netstring, and is told where
+ * the mail for KEY goes. The engine finds the answer; here frames become keys and answers become
+ * frames. The maps are transport (Postfix) and mailertable (Sendmail), for routes.
  *
- * What a reply does to mail decides what is said when something is wrong. In transport_maps
- * NOTFOUND lets mail go by the MX, which on a backup host may be this very host, and bounces it
- * then; TEMP and PERM defer it. So trouble of ours is TEMP, and a name of a map that does not exist
- * is PERM: nothing is lost, and Postfix logs the text at the first look-up. "*" is asked by itself,
- * and an error on it fails every other address: it never gets one.
+ * What a reply does to mail decides what is said when something is wrong. In transport_maps and in
+ * a mailertable NOTFOUND lets mail go by the MX, which on a backup host may be this very host, and
+ * bounces it then; TEMP and PERM defer it. So trouble of ours is TEMP, and a name of a map that
+ * does not exist is PERM: nothing is lost, and Postfix logs the text at the first look-up. "*" is
+ * asked by itself, and an error on it fails every other address: it never gets one.
  */
 #include "policy/conversation.h"
 
@@ -25,6 +26,8 @@ enum {
     PEERS_MAX = 2000,
     REPLY_MAX = 1000,
 };
+
+#define MAPS "transport, mailertable"
 
 static const char not_found[] = "NOTFOUND ";
 
@@ -64,12 +67,12 @@ static void on_routed(void *arg, const char *reply)
         map_reply(peer, map->is_star ? not_found : "TEMP mxwardend made no usable answer");
 }
 
-static void ask_route(struct peer *peer, struct map_peer *map, const char *key)
+static void ask_route(struct peer *peer, struct map_peer *map, enum route_map name, const char *key)
 {
     const struct conversation *conversation = peer_arg(peer);
 
     map->is_star = strcmp(key, "*") == 0;
-    map->question = engine_route(conversation->engine, ROUTE_TRANSPORT, key, on_routed, peer);
+    map->question = engine_route(conversation->engine, name, key, on_routed, peer);
     if (!map->question)
         map_reply(peer, map->is_star ? not_found : "TEMP mxwardend has no room for this question");
 }
@@ -84,31 +87,42 @@ static bool key_copy(const char *key, size_t length, char out[NETSTRING_MAX + 1]
     return conf_value_is_line(out);
 }
 
-static bool name_is(const char *name, size_t length, const char *wanted)
+static bool find_map(const char *name, size_t length, enum route_map *out)
 {
-    return length == strlen(wanted) && memcmp(name, wanted, length) == 0;
+    static const char *const names[] = {
+        [ROUTE_TRANSPORT] = "transport", [ROUTE_MAILERTABLE] = "mailertable"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (length == strlen(names[i]) && memcmp(name, names[i], length) == 0) {
+            *out = (enum route_map)i;
+            return true;
+        }
+    return false;
+}
+
+static void refuse_map(struct peer *peer, const char *name, size_t length)
+{
+    const struct conversation *conversation = peer_arg(peer);
+    char text[64];
+
+    snprintf(text, sizeof text, "%.*s", (int)length, name);
+    peer_complain(peer, "no such map (there are " MAPS ")", text);
+    stats_add(conversation->stats, "socketmap_unknown_map", 1);
+    map_reply(peer, "PERM mxwarden has no map of this name (there are " MAPS ")");
 }
 
 static void map_answer(struct peer *peer, struct map_peer *map, const char *payload, size_t length,
                        size_t name_length)
 {
-    const struct conversation *conversation = peer_arg(peer);
-    char key[NETSTRING_MAX + 1], name[64];
+    char key[NETSTRING_MAX + 1];
+    enum route_map name;
 
-    if (name_is(payload, name_length, "transport")) {
-        if (key_copy(payload + name_length + 1, length - name_length - 1, key))
-            ask_route(peer, map, key);
-        else
-            map_reply(peer, not_found);
-    } else if (name_is(payload, name_length, "mailertable") ||
-               name_is(payload, name_length, "dnsfilter")) {
+    if (!find_map(payload, name_length, &name))
+        refuse_map(peer, payload, name_length);
+    else if (key_copy(payload + name_length + 1, length - name_length - 1, key))
+        ask_route(peer, map, name, key);
+    else
         map_reply(peer, not_found);
-    } else {
-        snprintf(name, sizeof name, "%.*s", (int)name_length, payload);
-        peer_complain(peer, "no such map (there is 'transport')", name);
-        stats_add(conversation->stats, "socketmap_unknown_map", 1);
-        map_reply(peer, "PERM mxwarden has no map of this name (there is 'transport')");
-    }
 }
 
 static struct map_peer *map_peer_of(struct peer *peer)

@@ -32,17 +32,18 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
     static const struct {
         const char *key, *reply;
     } answers[] = {
-        {"u@example.com", "OK smtp:[gw1.example.net]:25"},
-        {"user+ext@x.example.org", "OK smtp:[ext]:25"},
-        {"\"a b\"@x.example.org", "OK smtp:[quoted]:25"},
-        {"u@b\xc3\xbc"
+        {"mailertable example.com", "OK esmtp:[gw1.example.net]"},
+        {"transport u@example.com", "OK smtp:[gw1.example.net]:25"},
+        {"transport user+ext@x.example.org", "OK smtp:[ext]:25"},
+        {"transport \"a b\"@x.example.org", "OK smtp:[quoted]:25"},
+        {"transport u@b\xc3\xbc"
          "cher.example",
          "OK smtp:[idn]:25"},
-        {"u@xn--bcher-kva.example", "OK smtp:[idn]:25"},
-        {"newline@example.com", "OK smtp:[a]\nNOTFOUND "},
-        {"return@example.com", "OK smtp:[a]\r"},
-        {"empty@example.com", ""},
-        {"ok-empty@example.com", "OK "},
+        {"transport u@xn--bcher-kva.example", "OK smtp:[idn]:25"},
+        {"transport newline@example.com", "OK smtp:[a]\nNOTFOUND "},
+        {"transport return@example.com", "OK smtp:[a]\r"},
+        {"transport empty@example.com", ""},
+        {"transport ok-empty@example.com", "OK "},
     };
     struct engine_question *question = arg;
     const char *reply = "NOTFOUND ";
@@ -63,7 +64,6 @@ struct engine_question *engine_route(struct engine *engine, enum route_map map, 
     struct timeval now = {0};
 
     (void)engine;
-    (void)map;
     fake.asked++;
     if (strncmp(key, "full", 4) == 0)
         return NULL;
@@ -71,7 +71,8 @@ struct engine_question *engine_route(struct engine *engine, enum route_map map, 
     assert_non_null(question);
     question->done = done;
     question->arg = arg;
-    snprintf(question->key, sizeof question->key, "%s", key);
+    snprintf(question->key, sizeof question->key, "%s %s",
+             map == ROUTE_MAILERTABLE ? "mailertable" : "transport", key);
     if (strncmp(key, "hold", 4) == 0)
         fake.held = question;
     else
@@ -120,7 +121,7 @@ static int teardown(void **state)
     return 0;
 }
 
-#define NO_MAP  "PERM mxwarden has no map of this name (there is 'transport')"
+#define NO_MAP  "PERM mxwarden has no map of this name (there are transport, mailertable)"
 #define UNFIT   "TEMP mxwardend made no usable answer"
 #define NO_ROOM "TEMP mxwardend has no room for this question"
 
@@ -145,8 +146,11 @@ static const struct {
     {"CR in the key", "transport u\r@example.com", 0, "NOTFOUND "},
     {"LF in the key", "transport u\n@example.com", 0, "NOTFOUND "},
     {"no key", "transport ", 0, "NOTFOUND "},
-    {"a map to come", "mailertable example.com", 0, "NOTFOUND "},
-    {"another", "dnsfilter example.com. 300 IN MX 10 mx1.example.com.", 0, "NOTFOUND "},
+    {"Sendmail's map", "mailertable example.com", 0, "OK esmtp:[gw1.example.net]"},
+    {"the transport's key in it", "mailertable u@example.com", 0, "NOTFOUND "},
+    {"the mailertable's key in the other", "transport example.com", 0, "NOTFOUND "},
+    {"NUL in its key", "mailertable example.com\0", 24, "NOTFOUND "},
+    {"no room for it", "mailertable full.example.com", 0, NO_ROOM},
     {"unknown map", "transprot u@example.com", 0, NO_MAP},
     {"a map's name is whole", "transport2 u@example.com", 0, NO_MAP},
     {"no map name", " u@example.com", 0, NO_MAP},
