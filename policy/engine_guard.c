@@ -355,7 +355,8 @@ static void act(struct engine_question *q, const struct guard_verdict *verdict)
     if (q->question.stage == QUESTION_DATA &&
         strcmp(verdict_name(q->facts.guard, verdict, &q->question), "accept") == 0)
         return;
-    stats_add_kind(q->engine->parts.stats, "guard", guard_reason_name(verdict->reason));
+    if (q->question.stage != QUESTION_DATA)
+        stats_add_kind(q->engine->parts.stats, "guard", guard_reason_name(verdict->reason));
     log_info("%s", verdict_line(&q->facts, verdict, engine_now_us() - q->began_us, line));
 }
 

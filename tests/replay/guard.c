@@ -461,6 +461,8 @@ static void filter_diverts_single_recipients(void **state)
     assert_string_equal(world_session(site.mx2, &mail, two, 3),
                         "DUNNO|DEFER_IF_PERMIT 4.7.1 Please deliver to the preferred MX first "
                         "(mx1.example.com)|DUNNO");
+    world_run(2100); /* counters are sent every 2 s; DATA is no second judgement */
+    assert_string_equal(world_redis("HGET mxw1:stat:mx2.example.com guard_bypass"), "2");
     site_close(&site);
 }
 
