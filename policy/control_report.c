@@ -115,7 +115,7 @@ static void take(struct gathering *gathering, const struct store_reply *reply)
         const char *field = store_reply_text(store_reply_at(reply, i), NULL);
         const char *value = store_reply_text(store_reply_at(reply, i + 1), NULL);
         if (field && value && value[strspn(value, "0123456789")] == '\0')
-            report_add(&gathering->report, field, strtoull(value, NULL, 10));
+            report_add(&gathering->report, field, strtoull(value, NULL, 10), gathering->day < 2);
     }
     if (count > 0)
         gathering->found[gathering->node] = true;
@@ -161,7 +161,7 @@ static void read_next(struct gathering *gathering)
 
 static void take_own(void *arg, const char *name, uint64_t value)
 {
-    report_add(arg, name, value);
+    report_add(arg, name, value, true);
 }
 
 /* Without Redis there are the counters of this process only, whatever day they are of. */

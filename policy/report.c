@@ -82,15 +82,18 @@ static struct report_domain *domain_find(struct report *report, const char *name
 }
 
 static void add_of_domain(struct report *report, const char *field, const char *domain,
-                          uint64_t value)
+                          uint64_t value, bool recent)
 {
     size_t length = (size_t)(domain - field) - 1;
     struct report_domain *found;
 
     for (int kind = 0; kind < REPORT_KINDS; kind++)
         if (strlen(kinds[kind].name) == length && memcmp(kinds[kind].name, field, length) == 0 &&
-            (found = domain_find(report, domain)))
+            (found = domain_find(report, domain))) {
             found->count[kind] += value;
+            if (recent && kind == REPORT_BYPASS)
+                found->recent += value;
+        }
 }
 
 /* Whether counter is "guard_" and the reason's name, '_' in it for '-' (stats.h). */
@@ -104,12 +107,12 @@ static bool is_reason(const char *counter, const char *reason)
     return *counter == *reason;
 }
 
-void report_add(struct report *report, const char *field, uint64_t value)
+void report_add(struct report *report, const char *field, uint64_t value, bool recent)
 {
     const char *colon = strchr(field, ':');
 
     if (colon) {
-        add_of_domain(report, field, colon + 1, value);
+        add_of_domain(report, field, colon + 1, value, recent);
         return;
     }
     for (int reason = 0; reason < GUARD_REASON_COUNT; reason++)
@@ -117,13 +120,25 @@ void report_add(struct report *report, const char *field, uint64_t value)
             report->reason[reason] += value;
 }
 
-uint64_t report_open(const struct report_domain *domain)
+static uint64_t untold(const struct report_domain *domain)
 {
     uint64_t told = domain->count[REPORT_YIELDED] + domain->count[REPORT_BETTER] +
                     domain->count[REPORT_SILENT] + domain->count[REPORT_UNKNOWN];
 
     /* What was refused before the first day of the report may be told of within it. */
     return told < domain->count[REPORT_BYPASS] ? domain->count[REPORT_BYPASS] - told : 0;
+}
+
+uint64_t report_open(const struct report_domain *domain)
+{
+    uint64_t left = untold(domain);
+
+    return left < domain->recent ? left : domain->recent;
+}
+
+uint64_t report_unknown(const struct report_domain *domain)
+{
+    return domain->count[REPORT_UNKNOWN] + untold(domain) - report_open(domain);
 }
 
 struct report_delay report_delay(const struct report_domain *domain)

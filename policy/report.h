@@ -35,6 +35,7 @@ enum report_kind report_delay_kind(int64_t seconds);
 struct report_domain {
     char name[NAME_SIZE];
     uint64_t count[REPORT_KINDS];
+    uint64_t recent; /* of those refused, how many no more than a day and a bit ago */
 };
 
 struct report {
@@ -44,11 +45,13 @@ struct report {
 
 void report_init(struct report *report);
 void report_clear(struct report *report);
-/* One more counter. Dropped when out of memory. */
-void report_add(struct report *report, const char *field, uint64_t value);
+/* One more counter; recent where it is of today or yesterday. Dropped when out of memory. */
+void report_add(struct report *report, const char *field, uint64_t value, bool recent);
 
-/* Those of which nothing is known yet: refused less than a day ago, or the daemon was killed. */
+/* Those of which nothing is known yet: refused less than a day ago. Of the others, some that nobody
+ * told of were followed by a daemon that was killed: they can no more be known. */
 uint64_t report_open(const struct report_domain *domain);
+uint64_t report_unknown(const struct report_domain *domain);
 /* Of the delays: how many, their mean in seconds, and a bound that none of them exceeds. */
 struct report_delay {
     uint64_t count;

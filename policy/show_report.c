@@ -38,8 +38,8 @@ static json_t *show_domain(const struct conf *conf, const struct report_domain *
         mode_of(conf, domain->name), "judged", integer(domain->count[REPORT_JUDGED]), "bypass",
         integer(domain->count[REPORT_BYPASS]), "yielded", integer(domain->count[REPORT_YIELDED]),
         "better", integer(domain->count[REPORT_BETTER]), "silent",
-        integer(domain->count[REPORT_SILENT]), "unknown", integer(domain->count[REPORT_UNKNOWN]),
-        "open", integer(report_open(domain)), "delay", show_delay(domain));
+        integer(domain->count[REPORT_SILENT]), "unknown", integer(report_unknown(domain)), "open",
+        integer(report_open(domain)), "delay", show_delay(domain));
 }
 
 json_t *show_report(const struct report *report, const struct show_span *span,

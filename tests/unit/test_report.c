@@ -69,8 +69,8 @@ static void field_table(void **state)
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         const struct report_domain *domain;
         setup(state);
-        report_add(&report, fields[i].field, 3);
-        report_add(&report, fields[i].field, 4);
+        report_add(&report, fields[i].field, 3, true);
+        report_add(&report, fields[i].field, 4, true);
         domain = fields[i].domain ? domain_of(fields[i].domain) : NULL;
         if (report.domains.count != (fields[i].domain ? 1 : 0) ||
             (fields[i].domain && (!domain || domain->count[fields[i].kind] != 7)))
@@ -85,12 +85,12 @@ static void field_table(void **state)
 static void reasons(void **state)
 {
     (void)state;
-    report_add(&report, "guard_bypass", 3);
-    report_add(&report, "guard_exempt_sasl", 4);
-    report_add(&report, "guard_exempt_sasl", 5);
-    report_add(&report, "guard_exempt", 6);
-    report_add(&report, "guard_exempt_sasl_x", 7);
-    report_add(&report, "mx_hits", 8);
+    report_add(&report, "guard_bypass", 3, true);
+    report_add(&report, "guard_exempt_sasl", 4, true);
+    report_add(&report, "guard_exempt_sasl", 5, true);
+    report_add(&report, "guard_exempt", 6, true);
+    report_add(&report, "guard_exempt_sasl_x", 7, true);
+    report_add(&report, "mx_hits", 8, true);
     for (int reason = 0; reason < GUARD_REASON_COUNT; reason++)
         assert_int_equal(report.reason[reason], reason == GUARD_BYPASS        ? 3
                                                 : reason == GUARD_EXEMPT_SASL ? 9
@@ -120,14 +120,14 @@ static void mean_and_bound(void **state)
     struct report_delay delay;
 
     (void)state;
-    report_add(&report, "bypass:example.com", 10);
+    report_add(&report, "bypass:example.com", 10, true);
     domain = domain_of("example.com");
     delay = report_delay(domain);
     assert_int_equal(delay.count, 0);
     assert_int_equal(delay.below, 0);
-    report_add(&report, "delay:example.com", 2000);
-    report_add(&report, "delay_lt_300:example.com", 3);
-    report_add(&report, "delay_lt_3600:example.com", 1);
+    report_add(&report, "delay:example.com", 2000, true);
+    report_add(&report, "delay_lt_300:example.com", 3, true);
+    report_add(&report, "delay_lt_3600:example.com", 1, true);
     delay = report_delay(domain);
     assert_int_equal(delay.count, 4);
     assert_int_equal(delay.mean, 500);
@@ -139,24 +139,44 @@ static void what_is_open(void **state)
     const struct report_domain *domain;
 
     (void)state;
-    report_add(&report, "bypass:example.com", 10);
+    report_add(&report, "bypass:example.com", 10, true);
     domain = domain_of("example.com");
     assert_int_equal(report_open(domain), 10);
-    report_add(&report, "yielded:example.com", 1);
-    report_add(&report, "better:example.com", 2);
-    report_add(&report, "silent:example.com", 3);
-    report_add(&report, "unknown:example.com", 3);
+    report_add(&report, "yielded:example.com", 1, true);
+    report_add(&report, "better:example.com", 2, true);
+    report_add(&report, "silent:example.com", 3, true);
+    report_add(&report, "unknown:example.com", 3, true);
     assert_int_equal(report_open(domain), 1);
-    report_add(&report, "silent:example.com", 3); /* of the day before the first */
+    report_add(&report, "silent:example.com", 3, true); /* of the day before the first */
     assert_int_equal(report_open(domain), 0);
+}
+
+/* Ten of long ago, of which the daemon told nine before it was killed, and four of today. */
+static void what_cannot_be_known(void **state)
+{
+    const struct report_domain *domain;
+
+    (void)state;
+    report_add(&report, "bypass:example.com", 10, false);
+    report_add(&report, "silent:example.com", 8, false);
+    report_add(&report, "unknown:example.com", 1, false);
+    domain = domain_of("example.com");
+    assert_int_equal(report_open(domain), 0);
+    assert_int_equal(report_unknown(domain), 2);
+    report_add(&report, "bypass:example.com", 4, true);
+    assert_int_equal(report_open(domain), 4);
+    assert_int_equal(report_unknown(domain), 2);
+    report_add(&report, "better:example.com", 3, true);
+    assert_int_equal(report_open(domain), 2); /* whose they are is not told */
+    assert_int_equal(report_unknown(domain), 1);
 }
 
 static void sorted_by_name(void **state)
 {
     (void)state;
-    report_add(&report, "judged:b.example", 1);
-    report_add(&report, "judged:*", 1);
-    report_add(&report, "judged:a.example", 1);
+    report_add(&report, "judged:b.example", 1, true);
+    report_add(&report, "judged:*", 1, true);
+    report_add(&report, "judged:a.example", 1, true);
     assert_string_equal(((struct report_domain *)report.domains.item[0])->name, "*");
     assert_string_equal(((struct report_domain *)report.domains.item[1])->name, "a.example");
     assert_string_equal(((struct report_domain *)report.domains.item[2])->name, "b.example");
@@ -170,6 +190,7 @@ int main(void)
         cmocka_unit_test(delay_table),
         cmocka_unit_test_setup_teardown(mean_and_bound, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_open, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_known, setup, teardown),
         cmocka_unit_test_setup_teardown(sorted_by_name, setup, teardown),
     };
 
