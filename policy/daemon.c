@@ -9,6 +9,7 @@
 #include "cache/fetch.h"
 #include "cache/keys.h"
 #include "cache/store.h"
+#include "cache/timing.h"
 #include "cache/track.h"
 #include "policy/conversation.h"
 #include "policy/engine.h"
@@ -41,6 +42,7 @@ struct daemon {
     struct conf *conf;
     struct conf *first; /* as it was at the start: owns names that no reload changes */
     struct clock clock;
+    struct timing redis_times;
     struct notice notice;
     struct dns *dns;
     struct store *store; /* NULL without Redis */
@@ -213,6 +215,7 @@ static bool build_cache(struct daemon *daemon)
             store_new(daemon->base, &store, &daemon->clock, daemon->dns, &daemon->notice);
         if (!daemon->store)
             return false;
+        store_set_timing(daemon->store, &daemon->redis_times);
     }
     daemon->fetch = fetch_new(daemon->base, &fetch, &daemon->clock, daemon->dns, daemon->store,
                               &daemon->notice);
@@ -235,6 +238,7 @@ static bool build_policy(struct daemon *daemon)
     daemon->pause = pause_new(daemon->base, conf->cache.prefix, &daemon->clock, daemon->store);
     if (!daemon->stats || !daemon->memory || !daemon->site || !daemon->override || !daemon->pause)
         return false;
+    stats_set_timing(daemon->stats, &daemon->redis_times);
     daemon->tally = tally_new(daemon->base, &daemon->clock, daemon->memory, daemon->stats);
     daemon->watch = watch_new(daemon->base, conf, &daemon->clock, daemon->memory, daemon->store,
                               daemon->site, &hooks);

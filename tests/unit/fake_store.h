@@ -4,7 +4,7 @@
  * contract: at most 64 words a command and 64 commands a batch, and which keys have a TTL.
  *
  * One test includes it once. What it does is set in `fake`: up, hold (batches wait for
- * fake_release), status (the next batches fail so, without having been done).
+ * fake_release), status (the next batches fail so, without having been done, but for the first `late`).
  */
 #ifndef TESTS_UNIT_FAKE_STORE_H
 #define TESTS_UNIT_FAKE_STORE_H
@@ -58,6 +58,7 @@ static struct {
     struct event *tick;
     bool up, hold;
     enum store_status status;
+    unsigned late;               /* so many of them are done all the same */
     size_t sent, refused, reads; /* batches taken and not; HGETALL and HMGET commands */
     struct fake_key key[FAKE_KEYS];
     struct fake_queue queue;
@@ -144,6 +145,8 @@ static struct store_reply fake_do_hash(struct fake_command *c, struct fake_key *
     } else if (!strcmp(verb, "HSETNX")) {
         if (!fake_hget(c->word[1], c->word[2]))
             fake_hset(c->word[1], c->word[2], c->word[3]);
+    } else if (!strcmp(verb, "HGET")) {
+        reply = fake_text(fake_hget(c->word[1], c->word[2]));
     } else if (!strcmp(verb, "HINCRBY")) {
         const char *old = fake_hget(c->word[1], c->word[2]);
         char sum[32];
@@ -179,7 +182,7 @@ static struct store_reply fake_do(struct fake_command *c)
     }
     if (strcmp(c->word[0], "HSET") && strcmp(c->word[0], "HSETNX") &&
         strcmp(c->word[0], "HINCRBY") && strcmp(c->word[0], "HMGET") &&
-        strcmp(c->word[0], "HGETALL"))
+        strcmp(c->word[0], "HGET") && strcmp(c->word[0], "HGETALL"))
         abort();
     return fake_do_hash(c, key);
 }
@@ -196,13 +199,15 @@ static void fake_answer(struct store_batch *batch, enum store_status status)
 {
     struct store_reply reply[FAKE_COMMANDS];
     const struct store_reply *pointer[FAKE_COMMANDS];
+    bool late = status != STORE_OK && fake.late > 0;
     size_t count = 0;
 
-    if (status == STORE_OK)
+    fake.late -= late;
+    if (status == STORE_OK || late)
         for (; count < batch->count; count++) {
             reply[count] = fake_do(&batch->command[count]);
             pointer[count] = &reply[count];
-            if (reply[count].kind == STORE_KIND_ERROR)
+            if (status == STORE_OK && reply[count].kind == STORE_KIND_ERROR)
                 status = STORE_ERROR;
         }
     else if (status == STORE_ERROR)
@@ -211,7 +216,7 @@ static void fake_answer(struct store_batch *batch, enum store_status status)
             pointer[count] = &reply[count];
         }
     if (batch->done)
-        batch->done(batch->arg, status, pointer, count);
+        batch->done(batch->arg, status, pointer, late ? 0 : count);
     for (size_t i = 0; i < count; i++)
         fake_reply_clear(&reply[i]);
     store_batch_free(batch);

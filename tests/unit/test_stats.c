@@ -2,6 +2,8 @@
  * policy/stats.c: what is in Redis after runs of adding, sending and failing.
  */
 #include "policy/stats.h"
+#include "cache/timing.h"
+#include "tests/unit/fake_clock.h"
 #include "tests/unit/fake_store.h"
 
 #include <setjmp.h>
@@ -199,13 +201,16 @@ static const struct {
     const char *label;
     bool up;
     enum store_status status;
+    unsigned late; /* batches that are done all the same */
     const char *wanted;
 } troubles[] = {
-    {"fine", true, STORE_OK, "6"},
-    {"away: kept", false, STORE_OK, "6"},
-    {"refused: kept", true, STORE_ERROR, "6"},
-    {"lost: dropped, for it may be counted", true, STORE_LOST, "1"},
-    {"late: dropped, for it may be counted", true, STORE_TIMEOUT, "1"},
+    {"fine", true, STORE_OK, 0, "6"},
+    {"away: kept", false, STORE_OK, 0, "6"},
+    {"refused: kept", true, STORE_ERROR, 0, "6"},
+    {"lost: found to be not counted", true, STORE_LOST, 0, "6"},
+    {"late: found to be not counted", true, STORE_TIMEOUT, 0, "6"},
+    {"lost, but done: found to be counted", true, STORE_LOST, 1, "6"},
+    {"late, but done: found to be counted", true, STORE_TIMEOUT, 1, "6"},
 };
 
 static void trouble_table(void **state)
@@ -215,9 +220,11 @@ static void trouble_table(void **state)
         fake_del(TOTAL);
         fake.up = troubles[i].up;
         fake.status = troubles[i].status;
+        fake.late = troubles[i].late;
         stats_add(stats, "redis_errors", 5);
         flush();
         fake.up = true;
+        fake.late = 0;
         fake.status = STORE_OK;
         stats_add(stats, "redis_errors", 1);
         flush();
@@ -225,6 +232,46 @@ static void trouble_table(void **state)
         if (!got || strcmp(got, troubles[i].wanted))
             fail_msg("%s: %s", troubles[i].label, got ? got : "(none)");
     }
+}
+
+/* Of three transactions the first is done, and then the connection is lost. */
+static void some_of_several(void **state)
+{
+    char name[16];
+
+    (void)state;
+    for (int i = 0; i < 60; i++) {
+        snprintf(name, sizeof name, "c%02d", i);
+        stats_add(stats, name, 7);
+    }
+    fake.status = STORE_LOST;
+    fake.late = 1;
+    stats_flush(stats, on_flushed, NULL);
+    assert_int_equal(fake.sent, 3);
+    while (!flushed)
+        event_base_loop(base, EVLOOP_ONCE);
+    assert_value(TOTAL, "c00", "7");
+    assert_value(TOTAL, "c59", NULL);
+    fake.status = STORE_OK;
+    flush();
+    for (int i = 0; i < 60; i++) {
+        snprintf(name, sizeof name, "c%02d", i);
+        assert_value(TOTAL, name, "7");
+        assert_value(DAY, name, "7");
+    }
+}
+
+/* As after a FLUSHALL, or by a process before this one. */
+static void mark_of_another(void **state)
+{
+    (void)state;
+    fake.status = STORE_LOST;
+    stats_add(stats, "redis_errors", 5);
+    flush();
+    fake.status = STORE_OK;
+    fake_hset(TOTAL, "flushed", "0123456789abcdef.99");
+    flush();
+    assert_value(TOTAL, "redis_errors", "5");
 }
 
 static void wrong_type(void **state)
@@ -275,6 +322,72 @@ static void by_itself(void **state)
     assert_value(TOTAL, "hit_ratio", "1.000");
 }
 
+static void times(void **state)
+{
+    struct timing timing = {0};
+
+    (void)state;
+    stats_set_timing(stats, &timing);
+    timing_note(&timing, 400);
+    timing_note(&timing, 600);
+    flush();
+    assert_value(TOTAL, "redis_batches", NULL); /* nothing else to send */
+    stats_add(stats, "redis_errors", 1);
+    flush();
+    assert_value(TOTAL, "redis_batches", "2");
+    assert_value(DAY, "redis_us", "1000");
+    assert_value(TOTAL, "redis_ms_avg", NULL);
+    timing_note(&timing, 2000);
+    fake_ms += 10000;
+    stats_push(stats);
+    flush();
+    assert_value(TOTAL, "redis_batches", "3");
+    assert_value(TOTAL, "redis_us", "3000");
+    assert_value(TOTAL, "redis_ms_avg", "1.000");
+    assert_value(TOTAL, "redis_ms_p99", "2.000");
+    assert_value(TOTAL, "redis_ms_max", "2.000");
+    assert_value(DAY, "redis_ms_avg", NULL);
+    timing_note(&timing, 8000);
+    fake_ms += 10000;
+    stats_push(stats);
+    flush();
+    assert_value(TOTAL, "redis_ms_avg", "8.000");
+}
+
+static void take_rate(void *arg, const char *name, double rate)
+{
+    if (strcmp(name, "guard_seen") == 0)
+        *(double *)arg = rate;
+}
+
+static void rates(void **state)
+{
+    static const struct {
+        const char *label;
+        int64_t after; /* ms */
+        uint64_t more;
+        int least, most; /* a second */
+    } steps[] = {
+        {"from the start", 4000, 40, 9, 10},
+        {"the first period ends", 6000, 60, 9, 10},
+        {"over both periods", 10000, 300, 19, 20},
+        {"the first is over", 10000, 300, 29, 30},
+        {"none", 10000, 0, 14, 15},
+        {"none any more", 10000, 0, 0, 0},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+        double rate = -1;
+        fake_ms += steps[i].after;
+        stats_add(stats, "guard_seen", steps[i].more);
+        stats_each_rate(stats, take_rate, &rate);
+        if (rate < steps[i].least || rate > steps[i].most)
+            fail_msg("%s: %g", steps[i].label, rate);
+        stats_push(stats);
+    }
+}
+
 static void visit(void *arg, const char *name, uint64_t value)
 {
     char *text = arg;
@@ -307,6 +420,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(next_day, setup, teardown),
         cmocka_unit_test_setup_teardown(many_counters, setup, teardown),
         cmocka_unit_test_setup_teardown(trouble_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(some_of_several, setup, teardown),
+        cmocka_unit_test_setup_teardown(mark_of_another, setup, teardown),
+        cmocka_unit_test_setup_teardown(times, setup, teardown),
+        cmocka_unit_test_setup_teardown(rates, setup, teardown),
         cmocka_unit_test_setup_teardown(wrong_type, setup, teardown),
         cmocka_unit_test_setup_teardown(flush_takes_the_latest, setup, teardown),
         cmocka_unit_test_setup_teardown(freed_under_way, setup, teardown),
