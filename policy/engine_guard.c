@@ -4,6 +4,7 @@
 #include "policy/engine_question.h"
 
 #include "policy/log.h"
+#include "policy/message.h"
 #include "policy/pause.h"
 #include "policy/site.h"
 #include "policy/stats.h"
@@ -218,6 +219,7 @@ static void got_refusal(void *arg, const struct memory_refused *refused)
     q->facts.refusal_kept = refused->complete;
     q->refused_anew = refused->fresh;
     q->facts.first_refused = refused->first_at;
+    q->facts.later_message = refused->later;
     if (q->kind == ENGINE_EXPLAIN && refused->first_at == 0)
         q->facts.refusal_kept = true; /* nothing was to be kept */
     step_judge(q);
@@ -231,9 +233,9 @@ static void ask_refusal(struct engine_question *q)
     static const struct memory_refused nothing;
 
     identity_of_retry(&q->question, guard->evidence_net4, guard->evidence_net6, &digests);
-    q->wait = q->kind == ENGINE_EXPLAIN
-                  ? memory_recall(memory, &digests, is_dry(q), got_refusal, q)
-                  : memory_refuse(memory, &digests, is_dry(q), got_refusal, q);
+    q->wait = q->kind == ENGINE_EXPLAIN ? memory_recall(memory, &digests, is_dry(q), got_refusal, q)
+                                        : memory_refuse(memory, &digests, message_of(&q->question),
+                                                        is_dry(q), got_refusal, q);
     if (q->wait)
         begin_wait(q);
     else

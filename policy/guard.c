@@ -269,6 +269,22 @@ static enum row_result row_breaker(struct walk *walk)
                : ROW_NO;
 }
 
+/* A mail server may come back within moments (a queue run takes what was tried just now), and is
+ * believed at once. Not so in the message that was refused: a recipient given twice is no retry. */
+bool guard_may_retry_at_once(const struct guard_facts *facts)
+{
+    return identity_is_server(facts->question) &&
+           (facts->first_refused == 0 || facts->later_message);
+}
+
+static bool is_retry(const struct guard_facts *facts)
+{
+    if (facts->first_refused <= 0)
+        return false;
+    return (facts->now - facts->first_refused) * 1000 >= facts->guard->yield_after ||
+           guard_may_retry_at_once(facts);
+}
+
 static enum row_result row_yielded(struct walk *walk)
 {
     const struct guard_facts *facts = walk->facts;
@@ -280,10 +296,7 @@ static enum row_result row_yielded(struct walk *walk)
         walk->verdict->row = 10;
         return hold(walk, GUARD_MEMORY);
     }
-    if (facts->first_refused > 0 &&
-        (facts->now - facts->first_refused) * 1000 >= facts->guard->yield_after)
-        return hold(walk, GUARD_YIELDED);
-    return ROW_NO;
+    return is_retry(facts) ? hold(walk, GUARD_YIELDED) : ROW_NO;
 }
 
 static enum row_result row_bypass(struct walk *walk)

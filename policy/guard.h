@@ -110,6 +110,7 @@ struct guard_facts {
     bool has_refusal;
     bool refusal_kept;     /* it could be noted */
     int64_t first_refused; /* Unix seconds */
+    bool later_message;    /* than one that was refused; false where that is not known */
 
     bool has_second_look;
 };
@@ -129,6 +130,10 @@ bool guard_is_decoy(const struct guard_facts *facts);
 /* Which hosts of the ordering are better than the listener, for the engine to look up: fills
  * better[] and better_count with hosts and addresses only. Needs has_order. */
 void guard_find_better(struct guard_facts *facts);
+
+/* Whether row 12 does not wait for yield_after: the client shows itself as a mail server, and if it
+ * was refused, then in an earlier message. */
+bool guard_may_retry_at_once(const struct guard_facts *facts);
 
 /* Decides, or says what it needs. *verdict is set when the result is GUARD_NEED_NOTHING. */
 enum guard_need guard_judge(const struct guard_facts *facts, struct guard_verdict *verdict);

@@ -118,15 +118,20 @@ static void memory_fact(const struct guard_facts *facts, unsigned row, char *out
 
 static void refusal_fact(const struct guard_facts *facts, char *out, size_t size)
 {
-    if (!facts->has_refusal)
+    char before[96] = "never refused before", then[96] = "at its first retry, by its verified name";
+
+    if (!facts->has_refusal) {
         snprintf(out, size, "not asked");
-    else if (facts->first_refused == 0)
-        snprintf(out, size, "never refused before; let in %" PRId64 " s after the first refusal",
+        return;
+    }
+    if (facts->first_refused > 0)
+        snprintf(before, sizeof before, "first refused %" PRId64 " s ago%s",
+                 facts->now - facts->first_refused,
+                 facts->later_message ? ", in an earlier message" : "");
+    if (!guard_may_retry_at_once(facts))
+        snprintf(then, sizeof then, "%" PRId64 " s after the first refusal",
                  facts->guard->yield_after / 1000);
-    else
-        snprintf(out, size,
-                 "first refused %" PRId64 " s ago; let in %" PRId64 " s after the first refusal",
-                 facts->now - facts->first_refused, facts->guard->yield_after / 1000);
+    snprintf(out, size, "%s; let in %s", before, then);
 }
 
 void guard_row_fact(const struct guard_facts *facts, unsigned row, char *out, size_t size)

@@ -25,6 +25,14 @@ static bool helo_domain(const struct question *question, char out[NAME_SIZE])
     return question->helo_name[0] != '\0' && name_registrable(question->helo_name, out);
 }
 
+bool identity_is_server(const struct question *question)
+{
+    char domain[NAME_SIZE];
+
+    return verified_domain(question, domain) &&
+           strcmp(question->client_name, question->helo_name) == 0;
+}
+
 static void add_client(const struct question *question, unsigned bits4, unsigned bits6,
                        struct identity_set *out)
 {

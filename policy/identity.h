@@ -11,6 +11,7 @@
 #include "cache/hash.h"
 #include "policy/question.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum {
@@ -30,6 +31,9 @@ void identity_of_visit(const struct question *question, unsigned bits4, unsigned
 /* For `ok` keys: address, network, verified domain. */
 void identity_of_learned(const struct question *question, unsigned bits4, unsigned bits6,
                          struct identity_set *out);
+/* Whether the client shows itself as a mail server: the name that the MTA verified is the one it
+ * says in HELO, and is not a provider's generic one. Lines of customers mostly lack that. */
+bool identity_is_server(const struct question *question);
 /* For `defer` keys: a digest of each of address, network, verified domain, HELO domain with sender
  * and recipient. "#<hash>" texts. */
 void identity_of_retry(const struct question *question, unsigned bits4, unsigned bits6,

@@ -31,18 +31,18 @@ int64_t memory_parse_stamp(const char *text, int64_t now)
     return at > now ? now : at;
 }
 
-void memory_note_put(struct memory *memory, const char *key, int64_t at, const char *text,
-                     int64_t ttl)
+struct memory_note *memory_note_put(struct memory *memory, const char *key, int64_t at,
+                                    const char *text, int64_t ttl)
 {
     struct memory_note *note = calloc(1, sizeof *note);
     int64_t now = clock_mono();
 
     if (!note)
-        return;
+        return NULL;
     note->at = at;
     note->mono = now;
     snprintf(note->text, sizeof note->text, "%s", text);
-    local_put(memory->local, key, note, now, now + ttl * 1000);
+    return local_put(memory->local, key, note, now, now + ttl * 1000) ? note : NULL;
 }
 
 const struct memory_note *memory_note_get(struct memory *memory, const char *key)

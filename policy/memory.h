@@ -79,17 +79,19 @@ typedef void memory_known_done(void *arg, const struct memory_known *known);
 struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *look,
                                memory_known_done *done, void *arg);
 
-/* Notes a (would-be) refusal under each digest unless one is known, and tells the earliest. */
+/* Notes a (would-be) refusal under each digest unless one is known, and tells the earliest. Which
+ * message met it only this process remembers; a refusal that Redis alone knows of was another's. */
 struct memory_refused {
     bool complete;    /* false: Redis did not take it */
     bool fresh;       /* noted now, and none of the digests was known before */
+    bool later;       /* one was, and it was another message's than this (message.h) */
     int64_t first_at; /* Unix seconds of the earliest refusal, this one included */
     unsigned which;   /* index of the digest that was earliest */
 };
 typedef void memory_refused_done(void *arg, const struct memory_refused *refused);
 struct memory_wait *memory_refuse(struct memory *memory, const struct identity_set *digests,
-                                  bool dry, memory_refused_done *done, void *arg);
-/* The same without noting anything: for explain. */
+                                  uint64_t message, bool dry, memory_refused_done *done, void *arg);
+/* The same of some other message, without noting anything: for explain. */
 struct memory_wait *memory_recall(struct memory *memory, const struct identity_set *digests,
                                   bool dry, memory_refused_done *done, void *arg);
 void memory_cancel(struct memory_wait *wait);

@@ -4,6 +4,8 @@
  */
 #include "policy/memory_inside.h"
 
+#include "policy/message.h"
+
 #include <event2/event.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,6 +36,8 @@ struct memory_wait {
     bool values_complete;
     struct memory_known known;
     struct memory_refused refused;
+    uint64_t message;              /* that is refused */
+    bool known_here[IDENTITY_MAX]; /* its digests, before it was noted */
     struct net_addr proof;
     bool proof_known;
     /* What each reply is about: seen keys first, then ok keys, then trap. */
@@ -286,6 +290,23 @@ static bool is_ahead(const char *stamp, int64_t now)
     return strtoll(stamp, NULL, 10) > now + SKEW;
 }
 
+/* Whether Redis had the digest: SET NX found it there, or there was no SET. */
+static bool found_before(const struct store_reply *const *reply, size_t get, size_t stride)
+{
+    bool has = store_reply_text(reply[get], NULL) != NULL;
+
+    return stride == 2 ? store_reply_kind(reply[get - 1]) == STORE_KIND_NIL : has;
+}
+
+/* Redis had the digest. If this process had not, another node was told of it, or a process before
+ * this one: it was another message's. */
+static void note_before(struct memory_wait *wait, size_t index)
+{
+    wait->refused.fresh = false;
+    if (!wait->known_here[index] && message_is_later(wait->message, MESSAGE_ANOTHER))
+        wait->refused.later = true;
+}
+
 /* Every last reply of `stride` is the GET of one digest. */
 static void refused_read(struct memory_wait *wait, enum store_status status,
                          const struct store_reply *const *reply, size_t count, size_t stride)
@@ -298,8 +319,8 @@ static void refused_read(struct memory_wait *wait, enum store_status status,
         const char *text = store_reply_text(reply[i], NULL);
         if (text)
             note_refusal(wait, i / stride, memory_parse_stamp(text, now));
-        if (store_reply_kind(reply[i + 1 - stride]) == STORE_KIND_NIL) /* SET NX found one */
-            wait->refused.fresh = false;
+        if (found_before(reply, i, stride))
+            note_before(wait, i / stride);
         if (text ? is_ahead(text, now) : stride == 2) /* or written, and not there */
             wait->refused.complete = false;
     }
@@ -325,17 +346,23 @@ static void refuse_here(struct memory_wait *wait, size_t index, const char *key,
     const struct memory_note *known = memory_note_get(wait->memory, key);
     int64_t now = memory_now(wait->memory);
 
+    wait->known_here[index] = known != NULL;
     if (known) {
         note_refusal(wait, index, now - (clock_mono() - known->mono) / 1000);
         wait->refused.fresh = false;
+        if (message_is_later(wait->message, known->message))
+            wait->refused.later = true;
     } else if (note) {
-        memory_note_put(wait->memory, key, now, "", MEMORY_DEFER_TTL);
+        struct memory_note *made = memory_note_put(wait->memory, key, now, "", MEMORY_DEFER_TTL);
+        if (made)
+            made->message = wait->message;
         note_refusal(wait, index, now);
     }
 }
 
 static struct memory_wait *ask_refusal(struct memory *memory, const struct identity_set *digests,
-                                       bool dry, bool note, memory_refused_done *done, void *arg)
+                                       uint64_t message, bool dry, bool note,
+                                       memory_refused_done *done, void *arg)
 {
     struct memory_wait *wait = wait_new(memory, WAIT_REFUSED, arg);
     struct store_batch *batch;
@@ -344,6 +371,7 @@ static struct memory_wait *ask_refusal(struct memory *memory, const struct ident
     if (!wait)
         return NULL;
     wait->refused_done = done;
+    wait->message = message;
     wait->refused.complete = !memory->store && digests->count > 0;
     wait->refused.fresh = note && digests->count > 0;
     snprintf(now, sizeof now, "%" PRId64, memory_now(memory));
@@ -362,15 +390,15 @@ static struct memory_wait *ask_refusal(struct memory *memory, const struct ident
 }
 
 struct memory_wait *memory_refuse(struct memory *memory, const struct identity_set *digests,
-                                  bool dry, memory_refused_done *done, void *arg)
+                                  uint64_t message, bool dry, memory_refused_done *done, void *arg)
 {
-    return ask_refusal(memory, digests, dry, true, done, arg);
+    return ask_refusal(memory, digests, message, dry, true, done, arg);
 }
 
 struct memory_wait *memory_recall(struct memory *memory, const struct identity_set *digests,
                                   bool dry, memory_refused_done *done, void *arg)
 {
-    return ask_refusal(memory, digests, dry, false, done, arg);
+    return ask_refusal(memory, digests, MESSAGE_ANOTHER, dry, false, done, arg);
 }
 
 static void proof_replied(void *arg, enum store_status status,

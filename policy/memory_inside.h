@@ -29,8 +29,9 @@ struct memory {
 
 /* One value of the table: the time, and for proofs the text. */
 struct memory_note {
-    int64_t at;   /* Unix seconds */
-    int64_t mono; /* the same moment, monotonic milliseconds */
+    int64_t at;       /* Unix seconds */
+    int64_t mono;     /* the same moment, monotonic milliseconds */
+    uint64_t message; /* of a refusal: whose it was (message.h) */
     char text[NET_TEXT];
 };
 
@@ -38,8 +39,9 @@ int64_t memory_now(const struct memory *memory); /* Unix seconds */
 /* Unix seconds from the start of text, 0 where there are none. A stamp from the future, by a broken
  * clock or by hand, counts as now. */
 int64_t memory_parse_stamp(const char *text, int64_t now);
-void memory_note_put(struct memory *memory, const char *key, int64_t at, const char *text,
-                     int64_t ttl);
+/* The new note, while it lives; NULL when out of memory. */
+struct memory_note *memory_note_put(struct memory *memory, const char *key, int64_t at,
+                                    const char *text, int64_t ttl);
 const struct memory_note *memory_note_get(struct memory *memory, const char *key);
 /* A batch for Redis; NULL without one. */
 struct store_batch *memory_batch(const struct memory *memory);

@@ -76,6 +76,10 @@ static json_t *bypass_hint(const struct guard_facts *facts, const struct guard_v
     const char *better = verdict->better ? verdict->better->name : "a better MX";
     json_int_t wait = facts->guard->yield_after / 1000;
 
+    if (guard_may_retry_at_once(facts))
+        return json_sprintf("it is let in once it has been to %s, or when it tries the same sender "
+                            "and recipient again",
+                            better);
     if (facts->first_refused > 0)
         wait -= facts->now - facts->first_refused;
     return json_sprintf("it is let in once it has been to %s, or when it tries the same sender and "

@@ -7,7 +7,7 @@
  *   mx1 turning clients away          preferred_host_says_421
  *   pools of senders                  seen_by_network, seen_by_verified_domain, seen_by_envelope,
  *                                     retry_from_elsewhere
- *   short queues                      retry_is_let_in_and_learned
+ *   short queues                      retry_is_let_in_and_learned, server_comes_back_at_once
  *   foreign or wrong selectors        client_is_shown_allowed_and_forgotten,
  *                                     learned_client_stays_known, network_is_learned_after_three
  *   two families                      other_family_is_not_blamed
@@ -32,5 +32,6 @@ int replay_route(void);
 int replay_feed(void);
 int replay_report(void);
 int replay_trap(void);
+int replay_retry(void);
 
 #endif

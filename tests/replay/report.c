@@ -106,6 +106,7 @@ static void messages_are_counted(void **state)
     struct world_mail mail = stranger();
 
     (void)state;
+    mail.name = NULL;
     for (size_t try = 0; try < 3; try++) {
         mail.instance = instance[try];
         for (size_t i = 0; i < 3; i++) {

@@ -450,6 +450,70 @@ static void retry_too_soon(struct fixture *f)
 {
     f->facts.first_refused = NOW - 239;
 }
+/* Refused a second ago, and back by its own name. */
+static void server_again(struct fixture *f)
+{
+    f->facts.first_refused = NOW - 1;
+    f->facts.later_message = true;
+    strcpy(f->question.client_name, "mail.example.net");
+    strcpy(f->question.helo_name, "mail.example.net");
+}
+static void server_same_second(struct fixture *f)
+{
+    server_again(f);
+    f->facts.first_refused = NOW;
+}
+static void server_same_message(struct fixture *f)
+{
+    server_again(f);
+    f->facts.later_message = false;
+}
+static void server_same_message_late(struct fixture *f)
+{
+    server_same_message(f);
+    f->facts.first_refused = NOW - 240;
+}
+static void server_never_refused(struct fixture *f)
+{
+    server_again(f);
+    f->facts.first_refused = 0;
+}
+static void server_refusal_not_kept(struct fixture *f)
+{
+    server_again(f);
+    f->facts.refusal_kept = false;
+}
+static void server_by_another_name(struct fixture *f)
+{
+    server_again(f);
+    strcpy(f->question.helo_name, "other.example.net");
+}
+static void server_name_unverified(struct fixture *f)
+{
+    server_again(f);
+    f->question.client_name[0] = '\0';
+}
+static void server_without_helo_name(struct fixture *f)
+{
+    server_again(f);
+    f->question.helo_name[0] = '\0';
+}
+static void server_on_a_line(struct fixture *f)
+{
+    server_again(f);
+    strcpy(f->question.client_name, "dsl-198-51-100-7.example.net");
+    strcpy(f->question.helo_name, "dsl-198-51-100-7.example.net");
+}
+static void off_mx_server_again(struct fixture *f)
+{
+    off_mx_defer(f);
+    server_again(f);
+}
+static void decoy_server_again(struct fixture *f)
+{
+    decoy(f);
+    server_again(f);
+}
 static void never_refused(struct fixture *f)
 {
     f->facts.first_refused = 0;
@@ -581,6 +645,18 @@ static const struct {
     {12, "retry after yield_after", retry_in_time, NULL, 0, GUARD_YIELDED},
     {12, "retry too soon", retry_too_soon, NULL, 0, GUARD_BYPASS},
     {12, "never refused", never_refused, NULL, 0, GUARD_BYPASS},
+    {12, "a mail server at once", server_again, NULL, 0, GUARD_YIELDED},
+    {12, "within the same second", server_same_second, NULL, 0, GUARD_YIELDED},
+    {12, "in the same message", server_same_message, NULL, 0, GUARD_BYPASS},
+    {12, "in the same message, much later", server_same_message_late, NULL, 0, GUARD_YIELDED},
+    {12, "a mail server never refused", server_never_refused, NULL, 0, GUARD_BYPASS},
+    {12, "a mail server, refusal not kept", server_refusal_not_kept, NULL, 0, GUARD_MEMORY},
+    {12, "at once, HELO is another name", server_by_another_name, NULL, 0, GUARD_BYPASS},
+    {12, "at once, name not verified", server_name_unverified, NULL, 0, GUARD_BYPASS},
+    {12, "at once, HELO is no name", server_without_helo_name, NULL, 0, GUARD_BYPASS},
+    {12, "at once, name embeds the address", server_on_a_line, NULL, 0, GUARD_BYPASS},
+    {12, "at once, listener is no MX", off_mx_server_again, NULL, 0, GUARD_YIELDED},
+    {14, "decoy, a mail server at once", decoy_server_again, NULL, 0, GUARD_TRAP},
     {14, "trapped", trapped, NULL, 0, GUARD_TRAP},
     {14, "trapped, not asked yet", trapped_not_asked, NULL, GUARD_NEED_MEMORY, 0},
     {14, "trapped, at the best host", trapped_at_best, NULL, 0, GUARD_TRAP},
@@ -683,6 +759,7 @@ static void beneath_the_decoy(void **state)
                  {decoy_learned, GUARD_LEARNED},
                  {decoy_memory_lost, GUARD_MEMORY},
                  {decoy_retry, GUARD_YIELDED},
+                 {decoy_server_again, GUARD_YIELDED},
                  {decoy_exempt, GUARD_EXEMPT_SASL},
                  {trapped, GUARD_TRAP},
                  {seen, GUARD_SEEN}};
@@ -733,6 +810,9 @@ static void generate(struct fixture *f)
     strcpy(f->guard.trap, coin(3) ? coin(2) ? "mx3.example.com" : "mx9.example.com" : "");
     f->facts.refusal_kept = !coin(8);
     f->facts.first_refused = NOW - (coin(3) ? 1000 : 0);
+    f->facts.later_message = coin(2);
+    strcpy(f->question.client_name, coin(2) ? "mail.example.net" : "");
+    strcpy(f->question.helo_name, coin(2) ? "mail.example.net" : "out.example.net");
 }
 
 static void generate_better(struct fixture *f)
@@ -783,6 +863,37 @@ static void every_reason_has_a_name(void **state)
         assert_true(guard_row_name(row)[0] != '\0');
 }
 
+/* What `explain` says of row 12: when such a client would be let in. */
+static void says_when_to_retry(void **state)
+{
+    static const struct {
+        void (*before)(struct fixture *f);
+        const char *wanted;
+    } table[] = {
+        {never_refused, "never refused before; let in 240 s after the first refusal"},
+        {retry_too_soon, "first refused 239 s ago; let in 240 s after the first refusal"},
+        {server_never_refused,
+         "never refused before; let in at its first retry, by its verified name"},
+        {server_again, "first refused 1 s ago, in an earlier message; let in at its first retry, "
+                       "by its verified name"},
+        {server_same_message, "first refused 1 s ago; let in 240 s after the first refusal"},
+        {server_by_another_name, "first refused 1 s ago, in an earlier message; let in 240 s after "
+                                 "the first refusal"},
+        {refusal_not_asked, "not asked"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct fixture f;
+        char out[200];
+
+        fixture_init(&f);
+        table[i].before(&f);
+        guard_row_fact(&f.facts, 12, out, sizeof out);
+        assert_string_equal(out, table[i].wanted);
+    }
+}
+
 /* Row texts fit any size without harm. */
 static void row_facts_fit(void **state)
 {
@@ -810,6 +921,7 @@ int main(void)
         cmocka_unit_test(reason_ignores_mode),
         cmocka_unit_test(reason_ignores_mode_always),
         cmocka_unit_test(every_reason_has_a_name),
+        cmocka_unit_test(says_when_to_retry),
         cmocka_unit_test(row_facts_fit),
     };
 

@@ -121,6 +121,34 @@ static void knows_retries(void **state)
     }
 }
 
+static const struct {
+    const char *label, *addr, *name, *helo;
+    bool server;
+} servers[] = {
+    {"HELO by its verified name", "198.51.100.7", "mail.example.net", "mail.example.net", true},
+    {"another name of its domain", "198.51.100.7", "out1.example.net", "mail.example.net", false},
+    {"its domain alone", "198.51.100.7", "mail.example.net", "example.net", false},
+    {"no verified name", "198.51.100.7", "", "mail.example.net", false},
+    {"no HELO name", "198.51.100.7", "mail.example.net", "", false},
+    {"neither", "198.51.100.7", "", "", false},
+    {"a provider's name of the line", "198.51.100.7", "host-198-51-100-7.example.net",
+     "host-198-51-100-7.example.net", false},
+    {"another line's name", "198.51.100.7", "host-203-0-113-7.example.net",
+     "host-203-0-113-7.example.net", true},
+    {"a name without a registrable domain", "198.51.100.7", "localhost", "localhost", false},
+    {"over IPv6", "2001:db8:1:2::7", "mail.example.net", "mail.example.net", true},
+};
+
+static void knows_servers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof servers / sizeof *servers; i++) {
+        struct question question = client(servers[i].addr, servers[i].name, servers[i].helo);
+        if (identity_is_server(&question) != servers[i].server)
+            fail_msg("%s", servers[i].label);
+    }
+}
+
 /* A HELO name is a claim: it must not pass for the verified domain. */
 static void claim_is_not_verified(void **state)
 {
@@ -136,9 +164,8 @@ static void claim_is_not_verified(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names_clients),
-        cmocka_unit_test(envelope_needs_all),
-        cmocka_unit_test(knows_retries),
+        cmocka_unit_test(names_clients),         cmocka_unit_test(envelope_needs_all),
+        cmocka_unit_test(knows_retries),         cmocka_unit_test(knows_servers),
         cmocka_unit_test(claim_is_not_verified),
     };
 
