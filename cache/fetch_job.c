@@ -1,0 +1,223 @@
+/*
+ * What is under way: one job a name, however many wait for it.
+ *
+ * A job begins with a Redis read where that will do for its first asker, and comes to the DNS when
+ * Redis has nothing, or as soon as somebody joins who needs facts resolved here. For a host it asks
+ * A and AAAA at once. It ends when the DNS has answered, when Redis served everyone, or after
+ * JOB_LIMIT.
+ */
+#include "cache/fetch_inside.h"
+
+#include <event2/event.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { JOB_LIMIT = 5000 };
+
+/* Whatever is still under way for it is called off: no callback finds a job that is gone. */
+static void free_job(struct fetch_job *job)
+{
+    if (job->read)
+        share_cancel(job->read);
+    for (size_t i = 0; i < 2; i++) {
+        if (job->part[i].query)
+            dns_cancel(job->part[i].query);
+        facts_unref(job->part[i].facts);
+    }
+    if (job->limit)
+        event_free(job->limit);
+    free(job);
+}
+
+/* Facts from the DNS get their times, and the history of the set. */
+static void stamp(struct fetch *fetch, const struct known *known, struct facts *facts)
+{
+    const struct facts *before = NULL;
+
+    facts->own = true;
+    facts->fetched = clock_unix(fetch->clock);
+    facts->expires = facts->fetched + facts->ttl;
+    if (known)
+        before = known->own.facts ? known->own.facts : known->shared.facts;
+    if (before)
+        facts->changed = facts_equal(before, facts) ? before->changed : facts->fetched;
+}
+
+/* The parts' answers as one: new, or NULL where there is none. */
+static struct facts *join_parts(struct fetch_job *job, const struct known *known)
+{
+    struct facts *facts = NULL;
+
+    if (job->kind != FACTS_ADDR) {
+        facts = job->part[0].facts;
+        job->part[0].facts = NULL;
+    } else if (job->part[0].facts && job->part[1].facts) {
+        facts = answer_join(job->part[0].facts, job->part[1].facts);
+        if (facts && known && facts->state == FACTS_OK) {
+            known_complete(known, facts, clock_mono());
+            facts_seal(facts);
+        }
+    }
+    return facts;
+}
+
+/* Good facts that are kept stay in their slot: a failure is put beside them, never over them. */
+static void remember_failure(struct fetch *fetch, const struct fetch_job *job)
+{
+    struct known *known = fetch_find_or_make(fetch, job->key);
+
+    if (!known)
+        return;
+    known_fail(known, job->kind, clock_mono());
+    fetch_settle(fetch, job->key, known);
+}
+
+/* What the DNS said, or did not say in time, ends a job. */
+static void finish_job(struct fetch_job *job)
+{
+    struct fetch *fetch = job->fetch;
+    const struct known *known = fetch_find(fetch, job->key);
+    struct facts *facts = join_parts(job, known);
+    bool good = facts && facts->state != FACTS_FAIL;
+
+    local_remove(fetch->jobs, job->key);
+    if (good) {
+        stamp(fetch, known, facts);
+        fetch_put(fetch, job->key, facts);
+        share_write(&fetch->place, facts, fetch_name(job->key), fetch->stale);
+    } else {
+        remember_failure(fetch, job);
+    }
+    fetch_wait_serve(&job->waiters[FETCH_ANY], good ? facts : NULL);
+    fetch_wait_serve(&job->waiters[FETCH_OWN], good ? facts : NULL);
+    facts_unref(facts);
+    free_job(job);
+}
+
+/* The DNS has budgets of its own, well below this; here ends what slipped through them. */
+static void on_job_limit(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd, (void)what;
+    finish_job(arg);
+}
+
+static void on_dns(void *arg, struct facts *facts)
+{
+    struct fetch_part *part = arg;
+    struct fetch_job *job = part->job;
+
+    part->query = NULL;
+    part->facts = facts;
+    if (!--job->open)
+        finish_job(job);
+}
+
+void fetch_job_ask_dns(struct fetch_job *job)
+{
+    static const enum answer_type types[][2] = {
+        [FACTS_MX] = {ANSWER_MX, ANSWER_MX},
+        [FACTS_ADDR] = {ANSWER_A, ANSWER_AAAA},
+        [FACTS_SRV] = {ANSWER_SRV, ANSWER_SRV},
+    };
+    char owner[FACTS_OWNER_SIZE];
+
+    if (job->asked_dns)
+        return;
+    job->asked_dns = true;
+    job->open = job->kind == FACTS_ADDR ? 2 : 1;
+    facts_owner(job->kind, fetch_name(job->key), owner);
+    for (size_t i = 0; i < job->open; i++) {
+        struct fetch_part *part = &job->part[i];
+
+        part->job = job;
+        part->query = dns_ask(job->fetch->dns, types[job->kind][i], owner, on_dns, part);
+        if (!part->query) /* out of memory: the job's end comes from the loop */
+            event_active(job->limit, EV_TIMEOUT, 0);
+    }
+}
+
+/* A key that changed while it was read serves those who wait, but is not kept: the message that
+ * told of the change has found nothing to forget. */
+static void on_redis(void *arg, struct facts *facts)
+{
+    struct fetch_job *job = arg;
+    struct fetch *fetch = job->fetch;
+
+    job->read = NULL;
+    if (facts && !job->is_outdated)
+        fetch_put(fetch, job->key, facts);
+    if (facts && facts->expires > clock_unix(fetch->clock)) {
+        fetch_tell(fetch, job->kind, FETCH_WHAT_SHARED);
+        fetch_wait_serve(&job->waiters[FETCH_ANY], facts);
+    } else {
+        fetch_job_ask_dns(job);
+    }
+    facts_unref(facts);
+    if (job->waiters[FETCH_OWN])
+        fetch_job_ask_dns(job);
+    if (job->asked_dns)
+        return;
+    local_remove(fetch->jobs, job->key);
+    free_job(job);
+}
+
+struct fetch_job *fetch_job_start(struct fetch *fetch, enum facts_kind kind, const char *key,
+                                  enum fetch_trust trust)
+{
+    struct timeval tv = {.tv_sec = JOB_LIMIT / 1000};
+    struct fetch_job *job = calloc(1, sizeof(*job));
+
+    if (!job)
+        return NULL;
+    job->fetch = fetch;
+    job->kind = kind;
+    snprintf(job->key, sizeof(job->key), "%s", key);
+    job->limit = evtimer_new(fetch->base, on_job_limit, job);
+    if (!job->limit || event_add(job->limit, &tv) ||
+        !local_put(fetch->jobs, key, job, 0, INT64_MAX)) {
+        free_job(job);
+        return NULL;
+    }
+    if (trust == FETCH_ANY)
+        job->read = share_read(&fetch->place, kind, fetch_name(key), on_redis, job);
+    if (!job->read)
+        fetch_job_ask_dns(job);
+    return job;
+}
+
+void fetch_job_outdate(struct fetch *fetch, const char *key)
+{
+    struct fetch_job *job = local_get(fetch->jobs, key, 0);
+
+    if (job)
+        job->is_outdated = true;
+}
+
+static void outdate_one(void *arg, const char *key, void *value, int64_t expires)
+{
+    struct fetch_job *job = value;
+
+    (void)arg, (void)key, (void)expires;
+    job->is_outdated = true;
+}
+
+void fetch_job_outdate_all(struct fetch *fetch)
+{
+    local_each(fetch->jobs, 0, outdate_one, NULL);
+}
+
+static void drop_job(void *arg, const char *key, void *value, int64_t expires)
+{
+    struct fetch_job *job = value;
+
+    (void)arg, (void)key, (void)expires;
+    fetch_wait_drop(&job->waiters[FETCH_ANY]);
+    fetch_wait_drop(&job->waiters[FETCH_OWN]);
+    free_job(job);
+}
+
+void fetch_job_drop_all(struct fetch *fetch)
+{
+    local_each(fetch->jobs, 0, drop_job, NULL);
+}
