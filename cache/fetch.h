@@ -63,6 +63,10 @@ struct fetch_wait *fetch_ask(struct fetch *fetch, enum facts_kind kind, const ch
                              enum fetch_trust trust, int64_t budget, fetch_done *done, void *arg);
 void fetch_cancel(struct fetch_wait *wait);
 
+/* How many names are being looked up: those for whom nobody waits are in no hurry, and can wait for
+ * it to fall. */
+size_t fetch_count(const struct fetch *fetch);
+
 /* Starts a DNS look-up if own facts are missing, or expire within ahead milliseconds or half their
  * ttl, whichever is less; nobody waits. */
 void fetch_refresh(struct fetch *fetch, enum facts_kind kind, const char *name, int64_t ahead);

@@ -221,3 +221,8 @@ void fetch_job_drop_all(struct fetch *fetch)
 {
     local_each(fetch->jobs, 0, drop_job, NULL);
 }
+
+size_t fetch_count(const struct fetch *fetch)
+{
+    return local_count(fetch->jobs);
+}
