@@ -107,10 +107,14 @@ void conf_build_domains(struct conf_reader *reader, const struct conf_section *r
     free(file.text);
 }
 
-/* Lower-case, of what a host name is made of, and '*'. */
+/* Lower-case, of what a host name is made of, and '*'; without the final dot of one. */
 static bool copy_pattern(const char *text, char *out)
 {
     size_t length = strlen(text);
+
+    if (length > 1 && text[length - 1] == '.')
+        length--;
+    out[length] = '\0';
 
     for (size_t i = 0; i < length; i++)
         out[i] = text[i] >= 'A' && text[i] <= 'Z' ? (char)(text[i] + 'a' - 'A') : text[i];
@@ -138,10 +142,6 @@ void conf_build_matches(struct conf_reader *reader, const struct conf_section *r
         conf_check_routing(reader, section, &match->routing);
         names[conf->match_count++] =
             (struct conf_named){.name = match->pattern, .section = section};
-        if (conf_later_has_section(CONF_MATCH))
-            conf_report(reader, section, "", section->line, false, "has no effect yet");
     }
     conf_names_check(reader, names, count);
-    if (conf_later_has_section(CONF_MATCH))
-        conf->match_count = 0;
 }

@@ -58,6 +58,5 @@ const struct conf_nesting *conf_key_find_section(enum conf_scope parent, const c
 /* Whether this value of the key is one whose feature does not exist yet. The default always has
  * its effect. */
 bool conf_later_has(const struct conf_key *key, const char *text);
-bool conf_later_has_section(enum conf_scope scope);
 
 #endif

@@ -18,7 +18,6 @@ static const struct conf_later {
     {CONF_LISTEN, "http", "*"},       {CONF_CACHE, "redis", "sentinel:*"},
     {CONF_CACHE, "secret_file", "*"}, {CONF_HEALTH, "slow_start", "*"},
     {CONF_DOMAIN, "route", "srv"},    {CONF_DOMAIN, "flush", "*"},
-    {CONF_MATCH, NULL, NULL}, /* the section as a whole */
 };
 
 enum { CONF_LATERS = sizeof conf_laters / sizeof conf_laters[0] };
@@ -38,17 +37,9 @@ bool conf_later_has(const struct conf_key *key, const char *text)
 {
     for (size_t i = 0; i < CONF_LATERS; i++) {
         const struct conf_later *later = &conf_laters[i];
-        if (later->scope == key->scope && later->key && strcmp(later->key, key->name) == 0 &&
+        if (later->scope == key->scope && strcmp(later->key, key->name) == 0 &&
             fnmatch(later->value, text, FNM_CASEFOLD) == 0)
             return !is_default(key, text);
     }
-    return false;
-}
-
-bool conf_later_has_section(enum conf_scope scope)
-{
-    for (size_t i = 0; i < CONF_LATERS; i++)
-        if (conf_laters[i].scope == scope && !conf_laters[i].key)
-            return true;
     return false;
 }

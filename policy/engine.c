@@ -147,6 +147,8 @@ void engine_end(struct engine_question *question)
 {
     leave(question);
     gather_stop(question->gather);
+    if (question->mx_wait)
+        fetch_cancel(question->mx_wait);
     memory_cancel(question->wait);
     event_free(question->timer);
     if (question->has_order)

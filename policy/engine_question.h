@@ -46,6 +46,7 @@ struct engine_question {
 
     /* What it waits for; at most one at a time. */
     struct gather *gather;
+    struct fetch_wait *mx_wait;
     struct memory_wait *wait;
     struct event *timer;
 

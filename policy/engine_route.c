@@ -15,6 +15,10 @@
 
 #include <string.h>
 
+/* Names being looked up at which no more are for the sake of a match: half of what the DNS part
+ * takes at a time, and a host's name asks for two families. */
+enum { MATCH_LOOKUPS = 500 };
+
 static bool has_self_name(void *arg, const char *name)
 {
     return site_is_self_name(arg, name);
@@ -80,7 +84,16 @@ static void answer(struct engine_question *q)
     engine_end(q);
 }
 
+static int64_t remaining(const struct engine_question *q)
+{
+    int64_t left = q->deadline - clock_mono();
+
+    return left > 0 ? left : 0;
+}
+
 /* --- orderings: mx and primary ----------------------------------------------------------------- */
+
+static void gather_pool(struct engine_question *q, const struct conf_pool *pool);
 
 /* Whatever the DNS would not say in time is filled from the last good answers: of the ordering, and
  * of each of its hosts. */
@@ -112,7 +125,10 @@ static void take_order(struct engine_question *q, struct order *order)
     fill_from_last(q, order);
     order_clear(order);
     q->route.order = &q->order;
-    answer(q);
+    if (q->route.plan.route == CONF_ROUTE_POOL)
+        gather_pool(q, q->route.plan.routing->pool);
+    else
+        answer(q);
 }
 
 static void got_order(void *arg, struct order *order)
@@ -132,8 +148,8 @@ static void gather_ordering(struct engine_question *q)
         take_order(q, &order);
         return;
     }
-    q->gather = gather_order(fetch, FACTS_MX, q->address.domain, FETCH_OWN, ENGINE_ROUTE_BUDGET_MS,
-                             got_order, q);
+    q->gather =
+        gather_order(fetch, FACTS_MX, q->address.domain, FETCH_OWN, remaining(q), got_order, q);
     if (q->gather)
         return;
     order_init(&order, NULL, q->address.domain, NULL);
@@ -197,23 +213,65 @@ static void gather_pool(struct engine_question *q, const struct conf_pool *pool)
 
     if (peek_pool(q, pool, name))
         q->gather = gather_hosts(q->engine->parts.fetch, name, q->pool_count, FETCH_OWN,
-                                 ENGINE_ROUTE_BUDGET_MS, got_pool, q);
+                                 remaining(q), got_pool, q);
     if (!q->gather)
         answer(q);
 }
 
 /* --- the door ----------------------------------------------------------------------------------- */
 
-static void step_route(struct engine_question *q)
+/* A match needs the MX hosts' addresses whatever its route: this host may be among them. */
+static void gather_planned(struct engine_question *q)
 {
-    q->route.plan = route_plan(q->conf, &q->address);
-    switch (q->route.plan.route) {
+    const struct route_plan *plan = &q->route.plan;
+
+    switch (plan->route) {
     case CONF_ROUTE_OFF:
     case CONF_ROUTE_SRV: answer(q); return;
     case CONF_ROUTE_MX:
     case CONF_ROUTE_PRIMARY: gather_ordering(q); return;
-    case CONF_ROUTE_POOL: gather_pool(q, q->route.plan.routing->pool); return;
+    case CONF_ROUTE_POOL:
+        if (plan->match)
+            gather_ordering(q);
+        else
+            gather_pool(q, plan->routing->pool);
+        return;
     }
+}
+
+static void got_mx(void *arg, const struct facts *mx)
+{
+    struct engine_question *q = arg;
+
+    q->mx_wait = NULL;
+    route_plan_match(&q->route.plan, q->conf, mx, q->address.domain);
+    facts_unref(mx);
+    gather_planned(q);
+}
+
+/* Domains that anybody may name: their look-ups leave room for those of the configured ones. */
+static void gather_match(struct engine_question *q)
+{
+    struct fetch *fetch = q->engine->parts.fetch;
+    const char *domain = q->address.domain;
+    const struct facts *mx = fetch_peek(fetch, FACTS_MX, domain, FETCH_OWN);
+
+    if (!mx && fetch_count(fetch) >= MATCH_LOOKUPS)
+        mx = fetch_peek_stale(fetch, FACTS_MX, domain, FETCH_OWN);
+    else if (!mx)
+        q->mx_wait = fetch_ask(fetch, FACTS_MX, domain, FETCH_OWN, remaining(q), got_mx, q);
+    if (!q->mx_wait)
+        got_mx(q, mx);
+}
+
+static void step_route(struct engine_question *q)
+{
+    q->deadline = clock_mono() + ENGINE_ROUTE_BUDGET_MS;
+    q->route.plan = route_plan(q->conf, &q->address);
+    if (q->route.plan.by_match)
+        gather_match(q);
+    else
+        gather_planned(q);
 }
 
 /* A local part too long or too odd to be hashed still has a domain: a pool never answers NOTFOUND,

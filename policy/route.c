@@ -13,7 +13,7 @@ static const struct conf_pool *plan_pool(const struct route_plan *plan)
     return plan->route == CONF_ROUTE_POOL ? plan->routing->pool : NULL;
 }
 
-/* The walk: Postfix asks for the whole address and leaves the rest to us. */
+/* The walk up to "*": Postfix asks for the whole address and leaves the rest to us. */
 static const struct conf_domain *find_section(const struct conf *conf,
                                               const struct address *address)
 {
@@ -25,7 +25,7 @@ static const struct conf_domain *find_section(const struct conf *conf,
     if (!section && *conf->recipient_delimiter &&
         address_mailbox(address, conf->recipient_delimiter, mailbox))
         section = conf_find_title(conf, mailbox);
-    return section ? section : conf_find_domain(conf, address->domain, false);
+    return section ? section : conf_find_own(conf, address->domain);
 }
 
 struct route_plan route_plan(const struct conf *conf, const struct address *address)
@@ -36,6 +36,10 @@ struct route_plan route_plan(const struct conf *conf, const struct address *addr
     if (address->domain[0] == '\0')
         return plan;
     section = find_section(conf, address);
+    if (!section && conf->match_count > 0)
+        plan.by_match = true;
+    if (!section)
+        section = conf_find_title(conf, "*");
     if (!section)
         return plan;
     plan.section = section;
@@ -47,6 +51,33 @@ struct route_plan route_plan(const struct conf *conf, const struct address *addr
 static enum tier_spill spill_of(const struct conf_pool *pool)
 {
     return pool && pool->spill == CONF_SPILL_PROPORTIONAL ? TIER_PROPORTIONAL : TIER_STRICT;
+}
+
+static bool match_fits(const struct conf_match *match, const struct facts *mx, const char *domain)
+{
+    size_t count = order_names(mx);
+
+    if (mx->state != FACTS_OK)
+        return count > 0 && name_matches(match->pattern, domain);
+    for (size_t i = 0; i < count && mx->mx.host[i].preference == mx->mx.host[0].preference; i++)
+        if (name_matches(match->pattern, mx->mx.host[i].name))
+            return true;
+    return false;
+}
+
+void route_plan_match(struct route_plan *plan, const struct conf *conf, const struct facts *mx,
+                      const char *domain)
+{
+    plan->is_unknown = !mx || mx->state == FACTS_FAIL;
+    if (plan->is_unknown)
+        return;
+    for (size_t i = 0; i < conf->match_count && !plan->match; i++)
+        if (match_fits(&conf->match[i], mx, domain))
+            plan->match = &conf->match[i];
+    if (!plan->match)
+        return;
+    plan->routing = &plan->match->routing;
+    plan->route = plan->routing->route;
 }
 
 static struct tier_host *add_host(struct route_facts *facts, const char *name, uint16_t port,
@@ -138,6 +169,14 @@ static void fill_order(struct route_facts *facts, const struct route_self *self)
     }
 }
 
+static bool has_self(const struct order *order, const struct route_self *self)
+{
+    for (size_t i = 0; order && i < order->count; i++)
+        if (is_self(self, order->host[i].host.name, order->host[i].addr))
+            return true;
+    return false;
+}
+
 /* Where this host is in none of the places that are known, it may be in one that is not: then only
  * what is better than any of these is named, and the best tier in any case, since mail sent to a
  * worse one could come back here (SPEC 6.2). */
@@ -185,7 +224,7 @@ void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
     const struct conf_pool *pool = plan_pool(&facts->plan);
 
     facts->host_count = 0;
-    facts->self_in_set = false;
+    facts->self_in_set = facts->plan.match && has_self(facts->order, self);
     if (pool)
         fill_pool(facts, pool, pool_addr, self);
     else {
@@ -286,16 +325,37 @@ static void settle_empty(const struct route_facts *facts, struct route_choice *o
         decide_unknown(facts, out, "no host of the ordering has an address");
 }
 
+/* Why nothing was planned. */
+static const char *explain_off(const struct route_plan *plan)
+{
+    if (plan->match || (plan->section && !plan->by_match))
+        return "route is off here";
+    if (plan->is_unknown)
+        return "no section for this domain, and its MX set is not known, and so no match";
+    return plan->by_match ? "no section for this domain, and no match for its best MX hosts"
+                          : "no section for this domain";
+}
+
+/* Hosts that a match names know the domain by its MX set, and this host is in it: they may well
+ * send its mail back here, or it is for this very host (route mx and primary name what is better,
+ * and nothing else). */
+static bool may_come_back(const struct route_facts *facts)
+{
+    return facts->plan.match && facts->self_in_set &&
+           (facts->plan.route == CONF_ROUTE_POOL || facts->plan.route == CONF_ROUTE_SRV);
+}
+
 void route_choose(const struct route_facts *facts, uint64_t random, struct route_choice *out)
 {
     const struct conf_pool *pool = plan_pool(&facts->plan);
 
     memset(out, 0, sizeof *out);
-    switch (facts->plan.route) {
-    case CONF_ROUTE_OFF:
-        decide(out, ROUTE_NOTFOUND,
-               facts->plan.section ? "route is off here" : "no section for this domain");
+    if (may_come_back(facts)) {
+        decide(out, ROUTE_NOTFOUND, "a match, and this host is in the domain's MX set");
         return;
+    }
+    switch (facts->plan.route) {
+    case CONF_ROUTE_OFF: decide(out, ROUTE_NOTFOUND, explain_off(&facts->plan)); return;
     case CONF_ROUTE_SRV: decide(out, ROUTE_NOTFOUND, "route srv has no effect yet"); return;
     case CONF_ROUTE_MX:
     case CONF_ROUTE_PRIMARY:

@@ -22,20 +22,31 @@ enum { ROUTE_REPLY_SIZE = 640 }; /* "OK " and at most 512 bytes */
 /* Which look-up asks: how its answer is written. */
 enum route_map { ROUTE_TRANSPORT, ROUTE_MAILERTABLE };
 
-/* What is to be done for an address, from the configuration alone. */
+/* What is to be done for an address. */
 struct route_plan {
     enum conf_route route;             /* OFF: NOTFOUND at once */
-    const struct conf_domain *section; /* NULL where route is OFF for want of one */
+    const struct conf_domain *section; /* NULL where there is none */
+    const struct conf_match *match;    /* which counts in place of section */
     const struct conf_routing *routing;
+    bool by_match;   /* the domain has no section of its own: route_plan_match is to be called */
+    bool is_unknown; /* it was, without an MX set */
 };
+
+/* From the configuration alone. Where by_match is set this is what counts if no match fits. */
 struct route_plan route_plan(const struct conf *conf, const struct address *address);
+
+/* The first match that fits one of domain's best MX hosts (its own name, where there is no MX)
+ * replaces what was planned. mx is NULL where it could not be had in time. */
+void route_plan_match(struct route_plan *plan, const struct conf *conf, const struct facts *mx,
+                      const char *domain);
 
 struct route_facts {
     enum route_map map;
     struct route_plan plan;
     const struct address *address;
-    const struct order *order; /* mx, primary; NULL until gathered */
-    bool self_in_set;          /* a host of the order is this host */
+    const struct order *order; /* mx, primary, a match; NULL until gathered */
+    bool self_in_set;          /* a host of the order is this host; not looked for in a pool's
+                                  domain but for a match */
     size_t host_count;         /* the pool's, or the order's, with health and overrides filled */
     struct tier_host host[TIER_MAX_HOSTS];
 };

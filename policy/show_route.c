@@ -25,6 +25,14 @@ static const char *route_name(const struct route_plan *plan, char *out, size_t s
     return out;
 }
 
+static const char *section_name(const struct route_plan *plan, char *out, size_t size)
+{
+    if (!plan->match)
+        return plan->section ? plan->section->name : "";
+    snprintf(out, size, "match %s", plan->match->pattern);
+    return out;
+}
+
 static const char *resolve_name(enum tier_resolve resolve)
 {
     switch (resolve) {
@@ -76,7 +84,7 @@ json_t *show_route(const struct engine_routed_view *view, const struct watch *wa
 {
     const struct route_plan *plan = &view->facts->plan;
     json_t *hosts = json_array(), *left_out = json_array();
-    char name[300];
+    char name[300], section[NAME_SIZE + 16];
 
     for (size_t i = 0; i < view->facts->host_count; i++) {
         json_array_append_new(hosts, show_host(view, i, watch));
@@ -87,7 +95,7 @@ json_t *show_route(const struct engine_routed_view *view, const struct watch *wa
     }
     return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o}", "status", "ok", "answer",
                      view->reply, "route", route_name(plan, name, sizeof name), "section",
-                     plan->section ? plan->section->name : "", "key", view->choice->key, "why",
+                     section_name(plan, section, sizeof section), "key", view->choice->key, "why",
                      view->choice->why ? view->choice->why : "", "health_ignored",
                      (int)view->choice->pick.health_ignored, "hosts", hosts, "left_out", left_out);
 }

@@ -118,7 +118,8 @@ static void answer_route(struct engine_question *question)
 
     memset(&facts, 0, sizeof facts);
     memset(&choice, 0, sizeof choice);
-    facts.plan = (struct route_plan){CONF_ROUTE_POOL, &domain, &domain.routing};
+    facts.plan = (struct route_plan){
+        .route = CONF_ROUTE_POOL, .section = &domain, .routing = &domain.routing};
     facts.host_count = 2;
     facts.host[0] = (struct tier_host){
         .name = "gw1.example.net", .port = 25, .tier = 10, .weight = 60, .ramp = 500};

@@ -57,14 +57,16 @@ static bool self_addr(void *arg, const struct net_addr *addr)
         label, address, NULL, {0}, NULL, wanted                                                    \
     }
 
-static const struct {
+struct row {
     const char *label;
     const char *address;
     const char *mx;      /* NULL: not to be had */
     const char *addr[4]; /* of the hosts, or of the pool's; NULL: not to be had */
     const char *down;    /* a failing host */
     const char *wanted;
-} cases[] = {
+};
+
+static const struct row cases[] = {
     {"8: the address '*'", "*", NULL, {0}, NULL, "NOTFOUND "},
     {"8: no address at all", "root", NULL, {0}, NULL, "NOTFOUND "},
     {"8: a stranger's domain", "u@example.org", NULL, {0}, NULL, "NOTFOUND "},
@@ -245,6 +247,79 @@ static const struct {
      "OK error:5.1.10 Domain does not accept mail"},
 };
 
+/* Domains without a section of their own; every pool here is made of addresses. */
+static const char match_text[] =
+    "domain \"own.example.com\" { }\n"
+    "domain \".own.example.com\" { route = \"pool b\" }\n"
+    "match \"Off.mail.example.net\" { }\n"
+    "match \"*.Mail.example.net\" { route = \"pool a\" }\n"
+    "match \"mx*.example.com\" { route = \"pool a\" }\n"
+    "match \"*.better.example.net\" { route = \"primary\" }\n"
+    "match \"*.weights.example.net\" { route = \"mx\" weights = {\"a.weights.example.net=0\"} }\n"
+    "match \"hosted*\" { route = \"pool b\" }\n"
+    "pool \"a\" { tier \"10\" { host \"192.0.2.1\" { } } }\n"
+    "pool \"b\" { tier \"10\" { host \"192.0.2.2\" { } }\n"
+    "    tier \"20\" { host \"192.0.2.20\" { } } }\n";
+
+#define A "OK smtp:[192.0.2.1]:25"
+#define B "OK smtp:[192.0.2.2]:25" /* and the other host is this one */
+#define PUBLIC                                                                                     \
+    {                                                                                              \
+        "203.0.113.1", "203.0.113.2", "203.0.113.3"                                                \
+    }
+#define ROW(label, mx, wanted, ...)                                                                \
+    {                                                                                              \
+        label, "u@example.org", mx, __VA_ARGS__, NULL, wanted                                      \
+    }
+
+static const struct row matched[] = {
+    ROW("7: the best host", "10 gw.mail.example.net", A, PUBLIC),
+    ROW("7: in capitals, across dots", "10 a.b.mail.example.net", A, PUBLIC),
+    ROW("7: not that name", "10 gw.amail.example.net", "NOTFOUND ", PUBLIC),
+    ROW("7: one of several best hosts", "10 a.example.net,10 gw.mail.example.net", A, PUBLIC),
+    ROW("7: a host that is not the best", "10 a.example.net,20 gw.mail.example.net", "NOTFOUND ",
+        PUBLIC),
+    ROW("7: the first match wins, and says off", "10 off.mail.example.net", "NOTFOUND ", PUBLIC),
+    ROW("7: the first match, whichever host it fits",
+        "10 a.mail.example.net,10 off.mail.example.net", "NOTFOUND ", PUBLIC),
+    {"7: the domain's own section counts, though it says off", "u@own.example.com",
+     "10 gw.mail.example.net", PUBLIC, NULL, "NOTFOUND "},
+    {"7: that of its parent counts", "u@x.own.example.com", "10 gw.mail.example.net", PUBLIC, NULL,
+     B},
+    ROW("7: hosts that do not resolve match all the same", "10 gw.mail.example.net", A,
+        {"nxdomain"}),
+    ROW("7: nor need they be known", "10 gw.mail.example.net", A, {NULL}),
+    ROW("7: no MX set in time", NULL, "NOTFOUND ", {0}),
+    ROW("7: a failed look-up", "fail", "NOTFOUND ", {0}),
+    ROW("7: no such domain", "nxdomain", "NOTFOUND ", {0}),
+    ROW("7: Null MX", "null", "NOTFOUND ", {0}),
+    {"7: no MX: the domain's own name", "u@hosted.example.org", "none", PUBLIC, NULL, B},
+    {"7: no MX: another name", "u@example.org", "none", PUBLIC, NULL, "NOTFOUND "},
+    {"7: no domain", "root", NULL, {0}, NULL, "NOTFOUND "},
+    {"7: '*'", "*", NULL, {0}, NULL, "NOTFOUND "},
+    ROW("2: this host is the best: no pool", "10 mx2.example.com", "NOTFOUND ", {"192.0.2.20"}),
+    ROW("2: a backup by name: no pool", "10 gw.mail.example.net,20 mx2.example.com", "NOTFOUND ",
+        {"203.0.113.1"}),
+    ROW("2: a backup by address: no pool", "10 mx1.example.com,20 x.example.com", "NOTFOUND ",
+        {"192.0.2.10", "192.0.2.20"}),
+    ROW("2: primary: what is better", "10 a.better.example.net,20 mx2.example.com,30 c.example.net",
+        "OK smtp:[a.better.example.net]:25", {"203.0.113.1", "192.0.2.20", "203.0.113.3"}),
+    ROW("3: mx with the match's weights", "10 a.weights.example.net,10 b.weights.example.net",
+        "OK smtp:[b.weights.example.net]:25", PUBLIC),
+};
+
+/* The same with a match for all and a section for the rest. */
+static const struct row matched_all[] = {
+    ROW("7: earlier matches first", "10 gw.mail.example.net", A, PUBLIC),
+    ROW("7: '*' fits every host", "10 a.example.net", B, PUBLIC),
+    ROW("7: '*' fits the implicit MX", "none", B, PUBLIC),
+    ROW("7: no such domain has no host: the rest", "nxdomain", "OK smtp:[192.0.2.3]:25", {0}),
+    ROW("7: Null MX has no host: the rest", "null", "OK smtp:[192.0.2.3]:25", {0}),
+    ROW("7: no MX set in time: the rest", NULL, "OK smtp:[192.0.2.3]:25", {0}),
+    ROW("2: this host in the set: no pool", "10 a.example.net,20 mx2.example.com", "NOTFOUND ",
+        PUBLIC),
+};
+
 /* Every answer is one line that Postfix can parse (property 8 of the hazards, in short). */
 static void check_shape(const char *label, const char *reply)
 {
@@ -253,10 +328,10 @@ static void check_shape(const char *label, const char *reply)
         fail_msg("%s: not a reply: '%s'", label, reply);
 }
 
-static void run_case(const struct conf *conf, size_t i)
+static void run_row(const struct conf *conf, const struct row *row)
 {
     struct route_facts *facts = calloc(1, sizeof *facts);
-    struct facts *mx = cases[i].mx ? mx_of(cases[i].mx) : NULL, *addr[FACTS_MAX_HOSTS] = {0};
+    struct facts *mx = row->mx ? mx_of(row->mx) : NULL, *addr[FACTS_MAX_HOSTS] = {0};
     const struct facts *given[FACTS_MAX_HOSTS] = {0};
     struct address address;
     struct order order;
@@ -264,21 +339,23 @@ static void run_case(const struct conf *conf, size_t i)
     const struct route_self self = {.has_name = self_name, .has_addr = self_addr};
     char reply[ROUTE_REPLY_SIZE];
 
-    address_parse(cases[i].address, &address);
+    address_parse(row->address, &address);
     for (size_t h = 0; h < 4; h++)
-        given[h] = addr[h] = cases[i].addr[h] ? addrs_of(cases[i].addr[h]) : NULL;
+        given[h] = addr[h] = row->addr[h] ? addrs_of(row->addr[h]) : NULL;
     order_init(&order, mx, address.domain, given);
     facts->address = &address;
     facts->plan = route_plan(conf, &address);
-    facts->order = &order;
+    if (facts->plan.by_match)
+        route_plan_match(&facts->plan, conf, mx, address.domain);
+    facts->order = facts->plan.route == CONF_ROUTE_OFF ? NULL : &order; /* not asked for then */
     route_fill(facts, given, &self);
     for (size_t h = 0; h < facts->host_count; h++)
-        facts->host[h].failing = cases[i].down && strcmp(facts->host[h].name, cases[i].down) == 0;
+        facts->host[h].failing = row->down && strcmp(facts->host[h].name, row->down) == 0;
     route_choose(facts, 0, &choice);
     route_format(facts, &choice, reply);
-    check_shape(cases[i].label, reply);
-    if (strcmp(reply, cases[i].wanted) != 0)
-        fail_msg("%s: '%s', wanted '%s'", cases[i].label, reply, cases[i].wanted);
+    check_shape(row->label, reply);
+    if (strcmp(reply, row->wanted) != 0)
+        fail_msg("%s: '%s', wanted '%s'", row->label, reply, row->wanted);
     order_clear(&order);
     for (size_t h = 0; h < 4; h++)
         facts_unref(addr[h]);
@@ -286,14 +363,32 @@ static void run_case(const struct conf *conf, size_t i)
     free(facts);
 }
 
+static void run_rows(const char *conf_text, const struct row *row, size_t count)
+{
+    struct conf *conf = conf_of(conf_text);
+
+    for (size_t i = 0; i < count; i++)
+        run_row(conf, &row[i]);
+    conf_unref(conf);
+}
+
 static void answers_as_the_table_says(void **state)
 {
-    struct conf *conf = conf_of(text);
+    (void)state;
+    run_rows(text, cases, sizeof cases / sizeof *cases);
+}
+
+static void matches_by_the_best_hosts(void **state)
+{
+    char more[2048];
 
     (void)state;
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        run_case(conf, i);
-    conf_unref(conf);
+    run_rows(match_text, matched, sizeof matched / sizeof *matched);
+    snprintf(more, sizeof more,
+             "%smatch \"*\" { route = \"pool b\" }\ndomain \"*\" { route = \"pool c\" }\n"
+             "pool \"c\" { tier \"10\" { host \"192.0.2.3\" { } } }\n",
+             match_text);
+    run_rows(more, matched_all, sizeof matched_all / sizeof *matched_all);
 }
 
 /* Long names: the answer is cut between hosts, never inside one. */
@@ -320,6 +415,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_as_the_table_says),
+        cmocka_unit_test(matches_by_the_best_hosts),
         cmocka_unit_test(answer_is_bounded),
     };
 
