@@ -218,25 +218,40 @@ static const char *observed_text(const json_t *host)
     return *missing ? missing : "no";
 }
 
+/* What keeps a host that is up from its whole share, as far as probes do. */
+static const char *damping_text(const json_t *host, char out[TEXT_SIZE])
+{
+    json_int_t left = number_of(host, "held_until") - (json_int_t)time(NULL);
+    json_int_t share = number_of(host, "slow_start");
+
+    out[0] = '\0';
+    if (number_of(host, "held_until") > 0)
+        snprintf(out, TEXT_SIZE, "held %" JSON_INTEGER_FORMAT "s", left > 0 ? left : 0);
+    else if (share > 0 && share < 100)
+        snprintf(out, TEXT_SIZE, "slow start %" JSON_INTEGER_FORMAT "%%", share);
+    return out;
+}
+
 static void print_hosts(const struct cli *cli, const json_t *reply)
 {
     struct cli_table table;
     json_t *host;
     size_t i;
 
-    cli_table_init(&table, "HOST|>PORT|ADDRESS|STATE|FOR|>MS|USABLE|OBSERVED|OVERRIDE|>WEIGHT|"
-                           "USED BY|DETAIL");
+    cli_table_init(&table, "HOST|>PORT|ADDRESS|STATE|FOR|>MS|USABLE|DAMPING|OBSERVED|OVERRIDE|"
+                           ">WEIGHT|USED BY|DETAIL");
     for (i = 0; (host = json_array_get(json_object_get(reply, "hosts"), i)); i++) {
         char port[TEXT_SIZE], since[TEXT_SIZE], ms[TEXT_SIZE], weight[TEXT_SIZE], used[512];
+        char damping[TEXT_SIZE];
         put_joined(json_object_get(host, "used_by"), used, sizeof used);
-        cli_table_add(&table,
-                      (const char *[CELLS]){
-                          text_of(host, "host"), number_text(host, "port", port),
-                          text_of(host, "address"), text_of(host, "state"),
-                          age_text(host, "since", since), number_text(host, "ms", ms),
-                          json_is_true(json_object_get(host, "usable")) ? "yes" : "no",
-                          observed_text(host), text_of(host, "override"),
-                          number_text(host, "weight", weight), used, text_of(host, "detail")});
+        cli_table_add(&table, (const char *[CELLS]){
+                                  text_of(host, "host"), number_text(host, "port", port),
+                                  text_of(host, "address"), text_of(host, "state"),
+                                  age_text(host, "since", since), number_text(host, "ms", ms),
+                                  json_is_true(json_object_get(host, "usable")) ? "yes" : "no",
+                                  damping_text(host, damping), observed_text(host),
+                                  text_of(host, "override"), number_text(host, "weight", weight),
+                                  used, text_of(host, "detail")});
     }
     if (table.rows == 1)
         fputs("no host is under watch yet\n", cli->out);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum { CLI_TABLE_COLUMNS = 12 };
+enum { CLI_TABLE_COLUMNS = 13 };
 
 struct cli_table {
     size_t columns, rows;          /* the head is row 0 */

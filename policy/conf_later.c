@@ -16,8 +16,8 @@ static const struct conf_later {
     const char *value; /* a glob over the values concerned */
 } conf_laters[] = {
     {CONF_LISTEN, "http", "*"},       {CONF_CACHE, "redis", "sentinel:*"},
-    {CONF_CACHE, "secret_file", "*"}, {CONF_HEALTH, "slow_start", "*"},
-    {CONF_DOMAIN, "route", "srv"},    {CONF_DOMAIN, "flush", "*"},
+    {CONF_CACHE, "secret_file", "*"}, {CONF_DOMAIN, "route", "srv"},
+    {CONF_DOMAIN, "flush", "*"},
 };
 
 enum { CONF_LATERS = sizeof conf_laters / sizeof conf_laters[0] };

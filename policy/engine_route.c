@@ -53,6 +53,8 @@ static void look_at_hosts(struct engine_question *q)
         struct override_value value = override_get(parts->override, host->name, host->port);
 
         host->failing = view.state == HEALTH_DOWN;
+        host->ramp = view.ramp;
+        host->held = view.held;
         host->override = override_of(value.state);
         if (value.has_weight)
             host->weight = value.weight;

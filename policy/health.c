@@ -38,8 +38,6 @@ bool health_note(struct health *health, const struct health_rule *rule, bool goo
         health->ms = ms;
     if (!state_due(health, rule, good))
         return false;
-    if (good && health->state == HEALTH_DOWN)
-        health->recovered = now;
     health->state = good ? HEALTH_UP : HEALTH_DOWN;
     health->since = now;
     return true;

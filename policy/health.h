@@ -27,9 +27,6 @@ struct health {
     int64_t since;   /* Unix seconds of the last change of state; 0 never */
     /* Unix seconds of the first of the good results in a row; 0: the last was bad */
     int64_t good_since;
-    /* Unix seconds of the last change from DOWN to UP that this process saw; 0 never. Slow start
-     * counts from here: a host that was up when the process began owes none. */
-    int64_t recovered;
     int64_t at; /* Unix seconds of the last result; 0 never */
     int32_t ms; /* how long the last good one took, to the banner */
 };

@@ -6,6 +6,7 @@
 #include "policy/conf.h"
 #include "policy/health.h"
 #include "policy/override.h"
+#include "policy/tier.h"
 #include "policy/watch.h"
 
 #include <jansson.h>
@@ -14,6 +15,7 @@
 
 struct showing {
     const struct conf *conf;
+    const struct watch *watch;
     struct override *override;
     json_t *hosts;
 };
@@ -55,6 +57,7 @@ static void show_view(void *arg, const struct watch_view *view)
     struct showing *showing = arg;
     struct override_value override = override_get(showing->override, view->host, view->port);
     json_t *used_by = json_array();
+    struct watch_host_view host = watch_get_host(showing->watch, view->host, view->port);
     int weight = find_in_pools(showing->conf, view->host, view->port, used_by);
     char addr[NET_TEXT] = "";
 
@@ -71,7 +74,8 @@ static void show_view(void *arg, const struct watch_view *view)
     json_array_append_new(
         showing->hosts,
         json_pack(
-            "{s:s, s:i, s:s, s:s, s:i, s:I, s:I, s:I, s:i, s:b, s:b, s:s, s:s, s:s, s:o, s:o}",
+            "{s:s, s:i, s:s, s:s, s:i, s:I, s:I, s:I, s:i, s:b, s:b, s:s, s:s, s:s, s:o, s:o, s:i, "
+            "s:I}",
             "host", view->host, "port", (int)view->port, "address", addr, "state",
             health_state_name(view->health.state), "streak", (int)view->health.streak, "since",
             (json_int_t)view->health.since, "good_since", (json_int_t)view->health.good_since, "at",
@@ -79,11 +83,12 @@ static void show_view(void *arg, const struct watch_view *view)
             (int)is_usable(&override, view->health.state), "observed", (int)view->observed,
             "missing", watch_missing_name(view->missing), "detail", view->detail, "override",
             override_state_name(override.state), "weight",
-            weight < 0 ? json_null() : json_integer(weight), "used_by", used_by));
+            weight < 0 ? json_null() : json_integer(weight), "used_by", used_by, "slow_start",
+            (int)(host.ramp * 100 / TIER_FULL_WEIGHT), "held_until", (json_int_t)host.held_until));
 }
 
 /* A pool host without an address is watched by nobody, and all the more to be shown. */
-static void show_unwatched(struct showing *showing, const struct watch *watch)
+static void show_unwatched(struct showing *showing)
 {
     for (size_t p = 0; p < showing->conf->pool_count; p++)
         for (size_t t = 0; t < showing->conf->pool[p].tier_count; t++) {
@@ -93,7 +98,7 @@ static void show_unwatched(struct showing *showing, const struct watch *watch)
                                           .missing = WATCH_MISSING_YET,
                                           .detail = "no address known, or no probe yet"};
                 snprintf(view.host, sizeof view.host, "%s", tier->host[h].name);
-                if (watch_get_host(watch, view.host, view.port).targets == 0)
+                if (watch_get_host(showing->watch, view.host, view.port).targets == 0)
                     show_view(showing, &view);
             }
         }
@@ -101,9 +106,10 @@ static void show_unwatched(struct showing *showing, const struct watch *watch)
 
 json_t *show_hosts(const struct conf *conf, const struct watch *watch, struct override *override)
 {
-    struct showing showing = {.conf = conf, .override = override, .hosts = json_array()};
+    struct showing showing = {
+        .conf = conf, .watch = watch, .override = override, .hosts = json_array()};
 
     watch_each(watch, show_view, &showing);
-    show_unwatched(&showing, watch);
+    show_unwatched(&showing);
     return json_pack("{s:s, s:o}", "status", "ok", "hosts", showing.hosts);
 }

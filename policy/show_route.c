@@ -71,13 +71,14 @@ static json_t *show_host(const struct engine_routed_view *view, size_t i, const 
     int place = place_of(pick, i);
 
     return json_pack(
-        "{s:i, s:s, s:i, s:i, s:f, s:s, s:s, s:s, s:o, s:o, s:s}", "tier", (int)host->tier, "host",
-        host->name, "port", (int)host->port, "weight", (int)host->weight, "effective",
-        (double)host->weight * host->ramp / TIER_FULL_WEIGHT, "health",
+        "{s:i, s:s, s:i, s:i, s:f, s:s, s:s, s:s, s:o, s:o, s:s, s:b, s:i}", "tier",
+        (int)host->tier, "host", host->name, "port", (int)host->port, "weight", (int)host->weight,
+        "effective", (double)host->weight * host->ramp / TIER_FULL_WEIGHT, "health",
         health_state_name(watch_get_host(watch, host->name, host->port).state), "override",
         override_name(host->override), "resolves", resolve_name(host->resolve), "score",
         score > INT64_MAX ? json_null() : json_integer((json_int_t)score), "place",
-        place ? json_integer(place) : json_null(), "note", tier_note_name(pick->note[i]));
+        place ? json_integer(place) : json_null(), "note", tier_note_name(pick->note[i]), "held",
+        (int)pick->held[i], "load", (int)pick->load[i]);
 }
 
 json_t *show_route(const struct engine_routed_view *view, const struct watch *watch)

@@ -210,6 +210,7 @@ static void hold_out(struct draw *draw)
             continue;
         draw->grade[at] = GRADE_HELD;
         draw->pick->note[at] = TIER_LEFT_HELD;
+        draw->pick->held[at] = true;
     }
 }
 

@@ -74,6 +74,7 @@ struct tier_pick {
     bool health_ignored;            /* no host of any tier was usable */
     bool override_ignored;          /* and the overrides would have left none */
     uint64_t score[TIER_MAX_HOSTS]; /* of hosts that took part in the draw, else UINT64_MAX */
+    bool held[TIER_MAX_HOSTS];      /* held out: named after all that are usable, if at all */
     unsigned load[TIER_MAX_HOSTS];  /* per cent of the keys that the host's tier takes */
     enum tier_note note[TIER_MAX_HOSTS];
 };

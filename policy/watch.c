@@ -4,6 +4,7 @@
  */
 #include "policy/watch.h"
 
+#include "policy/tier.h"
 #include "policy/watch_private.h"
 
 #include <event2/event.h>
@@ -272,18 +273,16 @@ bool watch_is_better(const struct health *a, const struct health *b)
     return a->state == HEALTH_UP ? a->since < b->since : a->at > b->at;
 }
 
-struct watch_host_view watch_get_host(const struct watch *watch, const char *host, uint16_t port)
+/* State, since and targets. */
+static struct watch_host_view host_join(const struct watch_host *host)
 {
-    const struct watch_host *known = watch_find_host(watch, host, port);
-    struct watch_host_view view = {.state = HEALTH_UNKNOWN};
+    struct watch_host_view view = {.state = HEALTH_UNKNOWN, .ramp = TIER_FULL_WEIGHT};
     const struct health *up = NULL;
     const struct watch_target *target;
     unsigned down = 0;
     int64_t fell = 0;
 
-    if (!known)
-        return view;
-    LIST_FOREACH(target, &known->targets, of_host)
+    LIST_FOREACH(target, &host->targets, of_host)
     {
         const struct health *health = &target->place->health;
         view.targets++;
@@ -297,10 +296,54 @@ struct watch_host_view watch_get_host(const struct watch *watch, const char *hos
     if (up) {
         view.state = HEALTH_UP;
         view.since = up->since;
-        view.recovered = up->recovered;
-    } else if (down == view.targets) {
+    } else if (down && down == view.targets) {
         view.state = HEALTH_DOWN;
         view.since = fell;
+    }
+    return view;
+}
+
+void watch_host_note(struct watch_host *host)
+{
+    enum health_state state = host_join(host).state;
+    int64_t now = clock_mono();
+
+    if (state == HEALTH_UNKNOWN || state == host->state)
+        return;
+    if (host->state != HEALTH_UNKNOWN) {
+        flap_note(&host->flap, state == HEALTH_UP, now);
+        if (state == HEALTH_UP)
+            host->recovered = now;
+    }
+    host->state = state;
+}
+
+/* Milliseconds since the host came back, as far as that makes for a slow start; else negative. */
+static int64_t recovered_age(const struct watch_host *host)
+{
+    const struct watch *watch = host->watch;
+
+    if (!host->recovered || host->recovered - watch->began < watch->conf->health.slow_start)
+        return -1;
+    return clock_mono() - host->recovered;
+}
+
+struct watch_host_view watch_get_host(const struct watch *watch, const char *name, uint16_t port)
+{
+    const struct watch_host *host = watch_find_host(watch, name, port);
+    struct watch_host_view view = {.state = HEALTH_UNKNOWN, .ramp = TIER_FULL_WEIGHT};
+    int64_t left;
+
+    if (!host)
+        return view;
+    view = host_join(host);
+    if (view.state != HEALTH_UP)
+        return view;
+    view.ramp = tier_ramp(recovered_age(host), watch->conf->health.slow_start);
+    left = flap_left(&host->flap, clock_mono());
+    if (left > 0) {
+        view.held = flap_count(&host->flap, clock_mono());
+        view.held_until = (clock_unix_ms(watch->clock) + left) / 1000;
     }
     return view;
 }
@@ -369,6 +412,7 @@ struct watch *watch_new(struct event_base *base, struct conf *conf, const struct
     if (!watch)
         return NULL;
     watch->refs = 1;
+    watch->began = clock_mono();
     watch->base = base;
     watch->conf = conf_ref(conf);
     watch->clock = clock;

@@ -23,6 +23,9 @@
  * result of its own. Results older than two intervals count for nothing.
  *
  * Two names on one address share its probe and its health.
+ *
+ * Slow start begins when this process sees a host come back, but not within the first
+ * health.slow_start of its own life: then all hosts may come up at once, because this one did.
  */
 #ifndef POLICY_WATCH_H
 #define POLICY_WATCH_H
@@ -72,12 +75,15 @@ struct watch_view {       /* of one target; a copy */
     char detail[128]; /* of the last probe or proof, for people; printable */
 };
 
-/* The host as a whole, for routes: UP if any address is, DOWN if all are, else UNKNOWN. */
+/* The host as a whole, for routes: UP if any address is, DOWN if all are, else UNKNOWN. Slow start
+ * and damping are the host's too, not an address's: one that keeps an address up never went. */
 struct watch_host_view {
     enum health_state state;
-    int64_t since;     /* Unix seconds; of UP: since when any address has been */
-    int64_t recovered; /* as in struct health: slow start counts from here; 0 none is due */
+    int64_t since; /* Unix seconds; of UP: since when any address has been */
     unsigned targets;
+    uint32_t ramp;      /* slow start, in thousandths of its weight (tier.h) */
+    unsigned held;      /* how often it flapped, while that holds it out (flap.h); 0: it does not */
+    int64_t held_until; /* Unix seconds; 0 where it is not held */
 };
 
 struct watch_hooks {

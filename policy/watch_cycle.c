@@ -82,6 +82,10 @@ void watch_cycle_tell(struct watch_place *place, const struct watch_place *befor
     const struct watch_hooks *hooks = &place->watch->hooks;
     struct watch_target *target;
 
+    LIST_FOREACH(target, &place->targets, of_place)
+    {
+        watch_host_note(target->host);
+    }
     if (!hooks->changed ||
         (place->health.state == before->health.state && place->observed == before->observed))
         return;
@@ -189,6 +193,18 @@ static void queue_next(struct watch *watch)
     cycle_begin(place);
 }
 
+/* What another node saw is not what this one sees: its host has not come back, or gone, for that. */
+static void borrowed_drop(struct watch_place *place)
+{
+    struct watch_target *target;
+
+    place->health = (struct health){.state = HEALTH_UNKNOWN};
+    LIST_FOREACH(target, &place->targets, of_place)
+    {
+        target->host->state = HEALTH_UNKNOWN;
+    }
+}
+
 /* Takes a result into the place's health, and shares it. */
 static void result_note(struct watch_place *place, bool good, int32_t ms)
 {
@@ -199,7 +215,7 @@ static void result_note(struct watch_place *place, bool good, int32_t ms)
 
     /* Our own first result decides at once, and keeps others' times only where it agrees. */
     if (place->borrowed && place->health.last_good != good)
-        place->health = (struct health){.state = HEALTH_UNKNOWN};
+        borrowed_drop(place);
     place->borrowed = false;
     place->ended = clock_mono();
     health_note(&place->health, &rule, good, ms, now);

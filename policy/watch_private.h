@@ -9,6 +9,7 @@
 #ifndef POLICY_WATCH_PRIVATE_H
 #define POLICY_WATCH_PRIVATE_H
 
+#include "policy/flap.h"
 #include "policy/sorted.h"
 #include "policy/watch.h"
 
@@ -44,6 +45,10 @@ struct watch_host {
     struct watch_targets targets;
     bool restored; /* what Redis held when this began has been read */
     bool reading;
+
+    enum health_state state; /* the last that was UP or DOWN, or UNKNOWN */
+    int64_t recovered;       /* monotonic ms of the last change from DOWN to UP; 0 none */
+    struct flap flap;
 };
 
 struct watch_place {
@@ -90,6 +95,7 @@ struct watch {
     size_t targets, probes;
     struct watch_queue queue; /* places whose time has come, no slot being free */
     struct event *sweep;
+    int64_t began; /* monotonic ms */
 };
 
 struct watch_host *watch_find_host(const struct watch *watch, const char *name, uint16_t port);
@@ -98,6 +104,9 @@ unsigned watch_purposes(const struct watch_target *target, int64_t now);
 /* What a target looks like with its place as given: now, or a moment ago. */
 void watch_view_fill(const struct watch_target *target, const struct watch_place *place,
                      struct watch_view *out);
+/* Takes in a change of the host as a whole: to be called whenever a place's health may have
+ * changed. */
+void watch_host_note(struct watch_host *host);
 /* Whether a says more for a host than b: up first, and up for longer. */
 bool watch_is_better(const struct health *a, const struct health *b);
 void watch_unref(struct watch *watch);

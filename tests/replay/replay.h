@@ -33,5 +33,6 @@ int replay_feed(void);
 int replay_report(void);
 int replay_trap(void);
 int replay_retry(void);
+int replay_health(void);
 
 #endif

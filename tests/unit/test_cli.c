@@ -37,7 +37,7 @@ static const struct {
      "{\"status\":\"ok\",\"hosts\":[{\"host\":\"mx1.example.com\",\"port\":25,\"address\":"
      "\"[192.0.2.10]\",\"state\":\"up\",\"streak\":3,\"since\":0,\"at\":0,\"ms\":4,\"usable\":true,"
      "\"observed\":false,\"missing\":\"milter\",\"detail\":\"220 \\u001b[31mhi\",\"override\":\"\","
-     "\"weight\":null,\"used_by\":[\"guard\",\"route\"]}]}\n"},
+     "\"weight\":null,\"used_by\":[\"guard\",\"route\"],\"slow_start\":40,\"held_until\":0}]}\n"},
     {"{\"command\":\"route\",\"address\":\"u@example.com\"}",
      "{\"status\":\"ok\",\"answer\":\"OK smtp:[gw1.example.net]:25\",\"route\":\"pool gateways\","
      "\"section\":\"example.com\",\"key\":\"u@example.com\",\"hosts\":[{\"tier\":10,\"host\":"
@@ -200,7 +200,8 @@ static const struct {
     {"options anywhere", "stats -c FILE", CLI_DONE, "mx_hits\t42", NULL},
     {"JSON", "-c FILE stats --json", CLI_DONE, "\"mx_hits\": 42", NULL},
     {"hosts", "-c FILE hosts", CLI_DONE,
-     "mx1.example.com\t25\t[192.0.2.10]\tup\t-\t4\tyes\tmilter\t-\t-\tguard, route\t220 ?[31mhi\n",
+     "mx1.example.com\t25\t[192.0.2.10]\tup\t-\t4\tyes\tslow start 40%\tmilter\t-\t-\tguard, "
+     "route\t220 ?[31mhi\n",
      NULL},
     {"route", "-c FILE route u@example.com", CLI_DONE,
      "answer    OK smtp:[gw1.example.net]:25\nroute     pool gateways\n", NULL},

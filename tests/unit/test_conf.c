@@ -211,6 +211,7 @@ static const struct {
      "match b\nroute=0,-\nmatch a*\nroute=1,-\nweight x.example=2"},
     {"pool", "pool p { transport = relay stick = none tier 1 { host h.example { } } }",
      "pool p transport=relay stick=2 spill=0"},
+    {"no slow start", "health { slow_start = 0 }", "health.slow_start=0"},
     {"pool that spills", "pool p { spill = proportional tier 1 { host h.example { } } }",
      "pool p transport=smtp stick=0 spill=1"},
     {"hosts of a pool",
@@ -427,8 +428,6 @@ static const struct {
      "cache.redis=0,,,,0,0,,"},
     {"cache { secret_file = \"FOLDER/secret\" }",
      "cache.secret_file: \"FOLDER/secret\" has no effect yet", "cache.secret_size=0"},
-    {"health { slow_start = 0 }", "health.slow_start: \"0\" has no effect yet, \"60s\" counts",
-     "health.slow_start=60000"},
     {"domain a.example { route = srv }",
      "domain a.example: route: \"srv\" has no effect yet, \"off\" counts", "route=0,-"},
     {"domain a.example { flush = 192.0.2.1 }",
@@ -461,7 +460,7 @@ static void test_defaults_silent(void **state)
     (void)state;
     conf_unref(read_text("defaults",
                          "guard { breaker_window = 300s mode = DETECT off_mx = log }\n"
-                         "health { slow_start = 1m }\nneeds_feed = false\nlisten { http = \"\" }",
+                         "needs_feed = false\nlisten { http = \"\" }",
                          ""));
 }
 

@@ -14,6 +14,7 @@
 #include "policy/site.h"
 #include "policy/show.h"
 #include "policy/stats.h"
+#include "policy/tier.h"
 #include "policy/watch.h"
 
 #include <setjmp.h>
@@ -240,7 +241,7 @@ void watch_each(const struct watch *watch, watch_visit *visit, void *arg)
 
 struct watch_host_view watch_get_host(const struct watch *watch, const char *host, uint16_t port)
 {
-    struct watch_host_view view = {0};
+    struct watch_host_view view = {.ramp = TIER_FULL_WEIGHT};
 
     (void)watch;
     for (size_t i = 0; i < 2; i++)
@@ -564,7 +565,8 @@ static const struct {
       "\"used_by\":[\"pool gateways\",\"route\"]",
       "{\"host\":\"mx1.example.com\",\"port\":25,\"address\":\"[192.0.2.10]\",\"state\":\"down\"",
       "\"weight\":null,\"used_by\":[\"guard\"]",
-      "{\"host\":\"gw2.example.net\",\"port\":2525,\"address\":\"\",\"state\":\"unknown\""}},
+      "{\"host\":\"gw2.example.net\",\"port\":2525,\"address\":\"\",\"state\":\"unknown\"",
+      "\"slow_start\":100,\"held_until\":0}"}},
     {"no such command", "{\"command\":\"flush\"}\n", {"\"status\":\"usage\"", "flush"}},
     {"no command", "{}\n", {"\"status\":\"usage\""}},
     {"a command that is a number", "{\"command\":1}\n", {"\"status\":\"usage\""}},

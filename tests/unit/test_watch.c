@@ -5,6 +5,7 @@
 #include "policy/memory.h"
 #include "policy/probe.h"
 #include "policy/site.h"
+#include "policy/tier.h"
 #include "policy/watch.h"
 #include "policy/watch_private.h"
 #include "tests/unit/fake_clock.h"
@@ -381,9 +382,9 @@ static void awaited(void **state)
         enum probe_result result;
         int64_t low, high; /* ms to the next probe */
     } cases[] = {
-        {"down, awaited", WATCH_FLUSH, PROBE_REFUSED, 400, 1000},
-        {"up, awaited", WATCH_FLUSH, PROBE_GOOD, 2400, 5000},
-        {"down, not awaited", WATCH_ROUTE, PROBE_REFUSED, 2400, 5000},
+        {"down, awaited", WATCH_FLUSH, PROBE_REFUSED, 400, 1050},
+        {"up, awaited", WATCH_FLUSH, PROBE_GOOD, 2400, 5050},
+        {"down, not awaited", WATCH_ROUTE, PROBE_REFUSED, 2400, 5050},
     };
     struct net_addr addr = addr_of("192.0.2.1");
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -406,10 +407,10 @@ static void awaited_returns(void **state)
     assert_int_equal(probe_wait("192.0.2.1")->options.connect, 2000);
     probe_end(probe_of("192.0.2.1"), PROBE_GOOD, true);
     assert_int_equal(world.looks, 0);
-    assert_in_range(until_probe(), 400, 1000); /* the second of `rise`: no interval later */
+    assert_in_range(until_probe(), 400, 1050); /* the second of `rise`: no interval later */
     cycle(HOST, "192.0.2.1", PROBE_GOOD, true);
     assert_string_equal(last_change, HOST " up up+");
-    assert_in_range(until_probe(), 2400, 5000);
+    assert_in_range(until_probe(), 2400, 5050);
 }
 
 /* --- places, hosts, bounds -------------------------------------------------------------------- */
@@ -470,10 +471,96 @@ static void host_table(void **state)
                           hosts[i].results[k] == '+' ? PROBE_GOOD : PROBE_REFUSED, false);
         struct watch_host_view view = watch_get_host(watch, HOST, 25);
         if (view.state != hosts[i].state || view.targets != hosts[i].targets ||
-            (view.since != 0) != (view.state != HEALTH_UNKNOWN) || view.recovered)
+            (view.since != 0) != (view.state != HEALTH_UNKNOWN) || view.ramp != TIER_FULL_WEIGHT ||
+            view.held)
             fail_msg("%s: %s, %u targets, since %lld", hosts[i].label,
                      health_state_name(view.state), view.targets, (long long)view.since);
     }
+}
+
+/* Ends the next probes of an address: '+' good, '-' bad. */
+static void ends(const char *text, const char *results)
+{
+    for (; *results; results++)
+        probe_end(probe_wait(text), *results == '+' ? PROBE_GOOD : PROBE_SILENT, false);
+}
+
+static void expect_host(const char *label, uint32_t ramp, unsigned held)
+{
+    struct watch_host_view view = watch_get_host(watch, HOST, 25);
+    /* The clock runs on while the test does. */
+    if (view.ramp < ramp || view.ramp > ramp + 50 || view.held != held ||
+        (view.held_until != 0) != (held != 0))
+        fail_msg("%s: ramp %u, held %u until %lld", label, view.ramp, view.held,
+                 (long long)view.held_until);
+}
+
+static void comes_and_goes(void **state)
+{
+    (void)state;
+    conf.health.interval = 10;
+    conf.health.fall = conf.health.rise = 1;
+    conf.health.slow_start = 60000;
+    want(HOST, "192.0.2.1");
+    ends("192.0.2.1", "+");
+    expect_host("up from the beginning", 1000, 0);
+    ends("192.0.2.1", "-+");
+    expect_host("back, right after our own start", 1000, 0);
+    fake_ms += 700 * 1000;
+    ends("192.0.2.1", "-+");
+    expect_host("back: once is no flap", 100, 0);
+    fake_ms += 30 * 1000;
+    expect_host("half a minute later", 500, 0);
+    ends("192.0.2.1", "-");
+    expect_host("down: no matter", 1000, 0);
+    ends("192.0.2.1", "+");
+    expect_host("back again: a flap", 100, 1);
+    assert_in_range(watch_get_host(watch, HOST, 25).held_until - clock_unix(&wall), 28, 31);
+    fake_ms += 30 * 1000;
+    expect_host("its first hold is over", 500, 0);
+    ends("192.0.2.1", "-+");
+    fake_ms += 59 * 1000;
+    expect_host("the second takes twice as long", 983, 2);
+    conf.health.slow_start = 0;
+    ends("192.0.2.1", "-+");
+    expect_host("no slow start", 1000, 3);
+}
+
+/* One address stays up: the host has gone nowhere. */
+static void comes_and_goes_by_half(void **state)
+{
+    (void)state;
+    conf.health.interval = 10;
+    conf.health.fall = conf.health.rise = 1;
+    conf.health.slow_start = 60000;
+    want(HOST, "192.0.2.1");
+    want(HOST, "192.0.2.2");
+    fake_ms += 70 * 1000;
+    ends("192.0.2.2", "+");
+    ends("192.0.2.1", "-+-+-+");
+    expect_host("the other is up", 1000, 0);
+    ends("192.0.2.1", "-");
+    ends("192.0.2.2", "-+");
+    expect_host("both were down", 100, 0);
+}
+
+/* Another node could not reach it, and this one can: nothing has come back. */
+static void others_saw_it_down(void **state)
+{
+    (void)state;
+    conf.health.interval = 1000;
+    conf.health.slow_start = 60000;
+    fake_ms += 70 * 1000;
+    char text[64];
+    snprintf(text, sizeof text, "down,-9,1795200000,%lld,3", (long long)clock_unix(&wall));
+    fake_hset(KEY, "mx3.example.com", text);
+    want(HOST, "192.0.2.1");
+    probe_wait("192.0.2.1");
+    settle();
+    assert_int_equal(watch_get_host(watch, HOST, 25).state, HEALTH_DOWN);
+    ends("192.0.2.1", "+");
+    assert_int_equal(watch_get_host(watch, HOST, 25).state, HEALTH_UP);
+    expect_host("ours alone", 1000, 0);
 }
 
 static void in_flight_is_bounded(void **state)
@@ -775,6 +862,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(awaited_returns, setup, teardown),
         cmocka_unit_test_setup_teardown(shared_address, setup, teardown),
         cmocka_unit_test_setup_teardown(host_table, setup, teardown),
+        cmocka_unit_test_setup_teardown(comes_and_goes, setup, teardown),
+        cmocka_unit_test_setup_teardown(comes_and_goes_by_half, setup, teardown),
+        cmocka_unit_test_setup_teardown(others_saw_it_down, setup, teardown),
         cmocka_unit_test_setup_teardown(in_flight_is_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(targets_are_bounded, setup, teardown),
         cmocka_unit_test_setup_teardown(listed_in_order, setup, teardown),
