@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Every part is bounded (prefix, two names or addresses, words), so nothing is ever cut. */
 #define KEY(...) (snprintf(out, KEYS_SIZE, __VA_ARGS__), out)
@@ -80,6 +81,26 @@ char *keys_epoch(const char *prefix, char out[KEYS_SIZE])
 char *keys_stat(const char *prefix, const char *node, const char *day, char out[KEYS_SIZE])
 {
     return KEY("%s:stat:%s%s%s", prefix, node, day[0] ? ":" : "", day);
+}
+
+char *keys_top(const char *prefix, const char *what, const char *day, char out[KEYS_SIZE])
+{
+    return KEY("%s:top:%s:%s", prefix, what, day);
+}
+
+char *keys_events(const char *prefix, char out[KEYS_SIZE])
+{
+    return KEY("%s:events", prefix);
+}
+
+char *keys_day(int64_t now, char out[KEYS_DAY_SIZE])
+{
+    time_t seconds = (time_t)now;
+    struct tm tm;
+
+    if (!gmtime_r(&seconds, &tm) || strftime(out, KEYS_DAY_SIZE, "%Y%m%d", &tm) == 0)
+        strcpy(out, "19700101");
+    return out;
 }
 
 /* Only the kinds that are tracked (SPEC 8) are told apart; the colon belongs to the word, so that

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { KEYS_SIZE = 768, KEYS_PREFIX_SIZE = 33 };
+enum { KEYS_SIZE = 768, KEYS_PREFIX_SIZE = 33, KEYS_DAY_SIZE = 16 };
 
 char *keys_mx(const char *prefix, const char *domain, char out[KEYS_SIZE]);
 /* "mxw1:mx:_smtp._tcp.example.com" */
@@ -37,6 +37,12 @@ char *keys_node(const char *prefix, const char *node, char out[KEYS_SIZE]);
 char *keys_epoch(const char *prefix, char out[KEYS_SIZE]);
 /* day: "" for the running total, else "20261121" */
 char *keys_stat(const char *prefix, const char *node, const char *day, char out[KEYS_SIZE]);
+
+/* what: "bypass", "domains" */
+char *keys_top(const char *prefix, const char *what, const char *day, char out[KEYS_SIZE]);
+char *keys_events(const char *prefix, char out[KEYS_SIZE]);
+/* The UTC day of a Unix second, "20261121". */
+char *keys_day(int64_t now, char out[KEYS_DAY_SIZE]);
 
 /* What an invalidated key is about. */
 enum keys_kind {

@@ -18,7 +18,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { DAYS_DEFAULT = 7, DAYS_MAX = 35, NODES_MAX = 64, DAY = 86400 };
 
@@ -66,15 +65,9 @@ static void find_nodes(struct gathering *gathering)
             add_hosts_of(gathering, conf->domain[i].name);
 }
 
-static char *day_text(const struct gathering *gathering, unsigned ago, char out[16])
+static char *day_text(const struct gathering *gathering, unsigned ago, char out[KEYS_DAY_SIZE])
 {
-    time_t seconds = (time_t)(gathering->today - (int64_t)ago * DAY);
-    struct tm tm;
-
-    out[0] = '\0';
-    if (gmtime_r(&seconds, &tm))
-        strftime(out, 16, "%Y%m%d", &tm);
-    return out;
+    return keys_day(gathering->today - (int64_t)ago * DAY, out);
 }
 
 static void finish(struct gathering *gathering)
@@ -82,7 +75,7 @@ static void finish(struct gathering *gathering)
     struct control_ask *ask = gathering->ask;
     const struct conversation *conversation = ask->conversation;
     const char *node[NODES_MAX];
-    char from[16], to[16];
+    char from[KEYS_DAY_SIZE], to[KEYS_DAY_SIZE];
     struct show_span span = {.node = node,
                              .from = day_text(gathering, gathering->days - 1, from),
                              .to = day_text(gathering, 0, to)};
@@ -144,7 +137,7 @@ static void read_next(struct gathering *gathering)
 {
     const struct conversation *conversation = gathering->ask->conversation;
     struct store_batch *batch;
-    char day[16], key[KEYS_SIZE];
+    char day[KEYS_DAY_SIZE], key[KEYS_SIZE];
 
     if (gathering->node == gathering->count || !gathering->ask->peer) {
         finish(gathering);

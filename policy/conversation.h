@@ -17,6 +17,7 @@ struct pause;
 struct site;
 struct stats;
 struct store;
+struct top;
 struct watch;
 
 /* What the conversations reach. Owned by main; conf is the current one. */
@@ -30,6 +31,7 @@ struct conversation {
     struct site *site;
     struct stats *stats;
     struct store *store; /* NULL without Redis */
+    struct top *top;
     struct watch *watch;
     const struct clock *clock;
     int64_t started; /* Unix seconds */

@@ -13,6 +13,7 @@
 #include "cache/track.h"
 #include "policy/conversation.h"
 #include "policy/engine.h"
+#include "policy/events.h"
 #include "policy/log.h"
 #include "policy/memory.h"
 #include "policy/notices.h"
@@ -22,10 +23,12 @@
 #include "policy/stats.h"
 #include "policy/survey.h"
 #include "policy/tally.h"
+#include "policy/top.h"
 #include "policy/watch.h"
 
 #include <event2/event.h>
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +59,8 @@ struct daemon {
     struct stats *stats;
     struct survey *survey;
     struct tally *tally;
+    struct top *top;
+    struct events *events;
     struct engine *engine;
     struct conversation conversation;
     struct listen_handler handler[3]; /* socketmap, policy, control */
@@ -71,28 +76,61 @@ struct daemon {
 
 /* --- notices ------------------------------------------------------------------------------------ */
 
+/* One line for the log and for the events. */
+static void tell(struct daemon *daemon, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+static void tell(struct daemon *daemon, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    log_info("%s", line);
+    events_put(daemon->events, EVENTS_SITE, line);
+}
+
+/* What Redis could not be told while it was away it is told when it is back. */
+static void tell_redis(struct daemon *daemon, enum notice_kind kind, const char *detail)
+{
+    const char *state = kind == NOTICE_REDIS_UP        ? "up"
+                        : kind == NOTICE_REDIS_DOWN    ? "down"
+                        : kind == NOTICE_REDIS_REFUSED ? "refused"
+                                                       : NULL;
+    char words[256], line[320];
+
+    if (!state)
+        return;
+    snprintf(line, sizeof line, "redis state=%s detail=%s", state,
+             log_escape(detail ? detail : "", words, sizeof words));
+    events_put(daemon->events, EVENTS_SITE, line);
+}
+
 static void on_notice(void *arg, enum notice_kind kind, const char *detail)
 {
     struct daemon *daemon = arg;
 
     if (daemon->stats)
         stats_add(daemon->stats, notices_counter(kind), 1);
+    if (daemon->events)
+        tell_redis(daemon, kind, detail);
     notices_log(kind, detail);
 }
 
 static void on_watch_changed(void *arg, const struct watch_view *before,
                              const struct watch_view *after)
 {
+    struct daemon *daemon = arg;
     char addr[NET_TEXT];
 
-    (void)arg;
     net_addr_format(&after->addr, addr);
     if (before->health.state != after->health.state)
-        log_info("health host=%s:%u address=%s state=%s was=%s", after->host, after->port, addr,
-                 health_state_name(after->health.state), health_state_name(before->health.state));
+        tell(daemon, "health host=%s:%u address=%s state=%s was=%s", after->host, after->port, addr,
+             health_state_name(after->health.state), health_state_name(before->health.state));
     if (before->observed != after->observed)
-        log_info("observed host=%s:%u address=%s observed=%s missing=%s", after->host, after->port,
-                 addr, after->observed ? "yes" : "no", watch_missing_name(after->missing));
+        tell(daemon, "observed host=%s:%u address=%s observed=%s missing=%s", after->host,
+             after->port, addr, after->observed ? "yes" : "no", watch_missing_name(after->missing));
 }
 
 static void on_tracked(void *arg, const char *key)
@@ -236,13 +274,17 @@ static bool build_policy(struct daemon *daemon)
     daemon->site = site_new(daemon->base, conf, &daemon->clock, daemon->fetch, daemon->store);
     daemon->override = override_new(daemon->base, conf->cache.prefix, daemon->store);
     daemon->pause = pause_new(daemon->base, conf->cache.prefix, &daemon->clock, daemon->store);
-    if (!daemon->stats || !daemon->memory || !daemon->site || !daemon->override || !daemon->pause)
+    daemon->top = top_new(daemon->base, &daemon->clock, daemon->store, conf->cache.prefix);
+    if (!daemon->top || !daemon->stats || !daemon->memory || !daemon->site || !daemon->override ||
+        !daemon->pause)
         return false;
     stats_set_timing(daemon->stats, &daemon->redis_times);
+    daemon->events = events_new(daemon->base, &daemon->clock, daemon->store, daemon->stats,
+                                conf->cache.prefix, conf->node);
     daemon->tally = tally_new(daemon->base, &daemon->clock, daemon->memory, daemon->stats);
     daemon->watch = watch_new(daemon->base, conf, &daemon->clock, daemon->memory, daemon->store,
                               daemon->site, &hooks);
-    return daemon->tally && daemon->watch;
+    return daemon->events && daemon->tally && daemon->watch;
 }
 
 static bool build_track(struct daemon *daemon)
@@ -316,9 +358,9 @@ static void on_ready(void *arg)
     if (daemon->stopped)
         return;
     if (open_sockets(daemon))
-        log_info("ready node=%s domains=%zu pools=%zu redis=%s", daemon->conf->node,
-                 daemon->conf->domain_count, daemon->conf->pool_count,
-                 daemon->store ? daemon->conf->cache.redis : "none");
+        tell(daemon, "ready node=%s domains=%zu pools=%zu redis=%s", daemon->conf->node,
+             daemon->conf->domain_count, daemon->conf->pool_count,
+             daemon->store ? daemon->conf->cache.redis : "none");
     else
         daemon->failed(daemon->arg);
 }
@@ -339,7 +381,9 @@ static bool build_engine(struct daemon *daemon)
                                  .override = daemon->override,
                                  .pause = daemon->pause,
                                  .stats = daemon->stats,
-                                 .tally = daemon->tally};
+                                 .tally = daemon->tally,
+                                 .top = daemon->top,
+                                 .events = daemon->events};
 
     daemon->survey = survey_new(&survey, daemon->conf, on_ready, daemon);
     parts.survey = daemon->survey;
@@ -353,6 +397,7 @@ static bool build_engine(struct daemon *daemon)
                                                  .site = daemon->site,
                                                  .stats = daemon->stats,
                                                  .store = daemon->store,
+                                                 .top = daemon->top,
                                                  .watch = daemon->watch,
                                                  .clock = &daemon->clock,
                                                  .started = clock_unix(&daemon->clock)};
@@ -399,7 +444,10 @@ void daemon_free(struct daemon *daemon)
         override_free(daemon->override);
     if (daemon->stats)
         stats_free(daemon->stats);
-    daemon->stats = NULL; /* what ends after it may still give notice */
+    events_free(daemon->events);
+    daemon->stats = NULL; /* what ends after them may still give notice */
+    daemon->events = NULL;
+    top_free(daemon->top);
     if (daemon->fetch)
         fetch_free(daemon->fetch);
     /* What waits for Redis hears that it is lost, while its owner is still there. */
@@ -475,12 +523,16 @@ void daemon_set_conf(struct daemon *daemon, struct conf *conf)
     engine_set_conf(daemon->engine, conf);
     conf_unref(old);
     stats_add(daemon->stats, "reloads", 1);
-    log_info("reloaded file=%s domains=%zu pools=%zu", conf->file, conf->domain_count,
-             conf->pool_count);
+    tell(daemon, "reloaded file=%s domains=%zu pools=%zu", conf->file, conf->domain_count,
+         conf->pool_count);
 }
 
 void daemon_note_refused(struct daemon *daemon, const struct conf_problems *problems)
 {
+    char line[64];
+
+    snprintf(line, sizeof line, "reload_refused errors=%zu", problems->errors);
+    events_put(daemon->events, EVENTS_SITE, line);
     stats_add(daemon->stats, "reloads_refused", 1);
     log_error("reload refused: %zu errors; the running configuration stays", problems->errors);
 }
@@ -508,6 +560,9 @@ static void on_stopping(evutil_socket_t fd, short what, void *arg)
         event_add(daemon->stopping, &again);
     else {
         tally_stop(daemon->tally);
+        tell(daemon, "stopping version=%s", MXW_VERSION);
+        events_push(daemon->events);
+        top_push(daemon->top);
         stats_flush(daemon->stats, on_flushed, daemon);
     }
 }

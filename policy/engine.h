@@ -44,6 +44,7 @@
 struct engine;
 struct engine_question;
 struct event_base;
+struct events;
 struct memory;
 struct override;
 struct pause;
@@ -51,6 +52,7 @@ struct site;
 struct stats;
 struct survey;
 struct tally;
+struct top;
 struct watch;
 
 /* What the engine works with; all outlive it. */
@@ -66,6 +68,8 @@ struct engine_parts {
     struct stats *stats;
     struct survey *survey;
     struct tally *tally;
+    struct top *top;
+    struct events *events;
 };
 
 enum {

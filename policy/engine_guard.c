@@ -3,12 +3,14 @@
  */
 #include "policy/engine_question.h"
 
+#include "policy/events.h"
 #include "policy/log.h"
 #include "policy/message.h"
 #include "policy/pause.h"
 #include "policy/site.h"
 #include "policy/stats.h"
 #include "policy/tally.h"
+#include "policy/top.h"
 #include "policy/verdict.h"
 #include "policy/watch.h"
 
@@ -305,6 +307,8 @@ static void note_bypass(struct engine_question *q)
         return;
     engine->alerted = now;
     stats_add(engine->parts.stats, "breaker_alerts", 1);
+    events_put(engine->parts.events, EVENTS_SITE,
+               q->facts.visits_fell ? "breaker state=open" : "breaker state=closed");
     log_warning("guard: %u networks or more bypass the preferred hosts; the breaker is %s",
                 q->facts.guard->breaker_nets,
                 q->facts.visits_fell ? "open, since visits there fell" : "closed");
@@ -337,9 +341,31 @@ static void tally(struct engine_question *q, const struct guard_verdict *verdict
                                           .dry = is_dry(q)});
 }
 
+/* At DATA the recipient is judged again, not anew: only what is done to it then is news. */
+static void tell(struct engine_question *q, const struct guard_verdict *verdict)
+{
+    const struct engine_parts *parts = &q->engine->parts;
+    char line[VERDICT_LINE_SIZE], net[NET_TEXT];
+    bool again = q->question.stage == QUESTION_DATA;
+    bool accepts = strcmp(verdict_name(q->facts.guard, verdict, &q->question), "accept") == 0;
+
+    if (again && accepts)
+        return;
+    verdict_line(&q->facts, verdict, engine_now_us() - q->began_us, line);
+    log_info("%s", line);
+    if (!accepts)
+        events_put(parts->events, EVENTS_VERDICT, line);
+    if (again)
+        return;
+    stats_add_kind(parts->stats, "guard", guard_reason_name(verdict->reason));
+    if (verdict->reason != GUARD_UNGUARDED)
+        top_add(parts->top, TOP_DOMAINS, q->question.recipient.domain);
+    if (verdict->reason == GUARD_BYPASS)
+        top_add(parts->top, TOP_BYPASS, engine_net(q, net));
+}
+
 static void act(struct engine_question *q, const struct guard_verdict *verdict)
 {
-    char line[VERDICT_LINE_SIZE];
 
     if (verdict->reason == GUARD_OFF_MX)
         engine_warn_listener(q->engine, &q->facts.listener, &q->order,
@@ -353,13 +379,7 @@ static void act(struct engine_question *q, const struct guard_verdict *verdict)
     if (verdict->reason == GUARD_TRAP && verdict->beneath == GUARD_BYPASS)
         engine_note_decoy(q);
     tally(q, verdict);
-    /* At DATA the recipient is judged again, not anew: only a FILTER is news. */
-    if (q->question.stage == QUESTION_DATA &&
-        strcmp(verdict_name(q->facts.guard, verdict, &q->question), "accept") == 0)
-        return;
-    if (q->question.stage != QUESTION_DATA)
-        stats_add_kind(q->engine->parts.stats, "guard", guard_reason_name(verdict->reason));
-    log_info("%s", verdict_line(&q->facts, verdict, engine_now_us() - q->began_us, line));
+    tell(q, verdict);
 }
 
 static void explain(struct engine_question *q, const struct guard_verdict *verdict)

@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     STATS_BATCH = 28, /* counters of one transaction: two commands each, and four more */
@@ -198,15 +197,11 @@ static void batch_done(void *arg, enum store_status status, const struct store_r
 static void key_names(const struct stats *stats, struct stats_batch *sent, char since[24])
 {
     int64_t now = clock_unix(stats->clock);
-    time_t seconds = (time_t)now;
-    char day[16] = "19700101";
-    struct tm tm;
+    char day[KEYS_DAY_SIZE];
 
     snprintf(since, 24, "%" PRId64, now);
-    if (gmtime_r(&seconds, &tm))
-        strftime(day, sizeof day, "%Y%m%d", &tm);
     keys_stat(stats->prefix, stats->node, "", sent->key[KEY_TOTAL]);
-    keys_stat(stats->prefix, stats->node, day, sent->key[KEY_DAY]);
+    keys_stat(stats->prefix, stats->node, keys_day(now, day), sent->key[KEY_DAY]);
 }
 
 /* The mark, and once a period the times of Redis' answers. */

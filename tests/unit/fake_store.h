@@ -60,6 +60,7 @@ static struct {
     enum store_status status;
     unsigned late;               /* so many of them are done all the same */
     size_t sent, refused, reads; /* batches taken and not; HGETALL and HMGET commands */
+    char cut[32];                /* the ranks that ZREMRANGEBYRANK was given last */
     struct fake_key key[FAKE_KEYS];
     struct fake_queue queue;
 } fake;
@@ -167,6 +168,35 @@ static struct store_reply fake_do_hash(struct fake_command *c, struct fake_key *
     return reply;
 }
 
+/* A stream is a key with one text a entry: its words, from MAXLEN on. */
+static struct store_reply fake_do_stream(struct fake_command *c, struct fake_key *key)
+{
+    char field[16], text[2048];
+    size_t used = 0;
+
+    if (key && key->is_text)
+        return (struct store_reply){.kind = STORE_KIND_ERROR, .text = strdup("WRONGTYPE")};
+    for (size_t i = 2; i < c->count; i++)
+        used +=
+            (size_t)snprintf(text + used, sizeof text - used, "%s%s", i > 2 ? " " : "", c->word[i]);
+    snprintf(field, sizeof field, "%zu", key ? key->fields : 0);
+    fake_hset(c->word[1], field, text);
+    return fake_text(field);
+}
+
+/* A sorted set is a hash of scores. */
+static struct store_reply fake_do_score(struct fake_command *c, struct fake_key *key)
+{
+    const char *old = fake_hget(c->word[1], c->word[3]);
+    char sum[32];
+
+    if (key && key->is_text)
+        return (struct store_reply){.kind = STORE_KIND_ERROR, .text = strdup("WRONGTYPE")};
+    snprintf(sum, sizeof sum, "%lld", (old ? atoll(old) : 0) + atoll(c->word[2]));
+    fake_hset(c->word[1], c->word[3], sum);
+    return fake_text(sum);
+}
+
 static struct store_reply fake_do(struct fake_command *c)
 {
     struct fake_key *key = fake_key(c->word[1], false);
@@ -179,6 +209,14 @@ static struct store_reply fake_do(struct fake_command *c)
         if (key)
             key->ttl = atol(c->word[2]);
         return (struct store_reply){.kind = STORE_KIND_INTEGER, .integer = key != NULL};
+    }
+    if (!strcmp(c->word[0], "XADD"))
+        return fake_do_stream(c, key);
+    if (!strcmp(c->word[0], "ZINCRBY"))
+        return fake_do_score(c, key);
+    if (!strcmp(c->word[0], "ZREMRANGEBYRANK")) {
+        snprintf(fake.cut, sizeof fake.cut, "%s %s", c->word[2], c->word[3]);
+        return (struct store_reply){.kind = STORE_KIND_INTEGER};
     }
     if (strcmp(c->word[0], "HSET") && strcmp(c->word[0], "HSETNX") &&
         strcmp(c->word[0], "HINCRBY") && strcmp(c->word[0], "HMGET") &&

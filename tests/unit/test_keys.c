@@ -50,6 +50,11 @@ static void keys_are_as_written_down(void **state)
     assert_string_equal(keys_stat("mxw1", "mx1.example.com", "", out), "mxw1:stat:mx1.example.com");
     assert_string_equal(keys_stat("mxw1", "mx1.example.com", "20261121", out),
                         "mxw1:stat:mx1.example.com:20261121");
+    assert_string_equal(keys_top("mxw1", "bypass", "20261121", out), "mxw1:top:bypass:20261121");
+    assert_string_equal(keys_events("mxw1", out), "mxw1:events");
+    assert_string_equal(keys_day(INT64_C(1795305599), out), "20261121");
+    assert_string_equal(keys_day(INT64_C(1795305600), out), "20261122");
+    assert_string_equal(keys_day(INT64_MAX, out), "19700101");
 }
 
 /* The longest parts that there can be. */
