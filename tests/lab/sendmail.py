@@ -88,10 +88,12 @@ class Sendmail:
 
         threading.Thread(target=read, daemon=True).start()
 
+    def words(self, arguments):
+        return ("unshare", "--mount", "--uts", "sh", "-c",
+                INSIDE.format(folder=self.folder, name=self.name, arguments=arguments))
+
     def start(self):
-        script = INSIDE.format(folder=self.folder, name=self.name,
-                               arguments=f"-bD -q{self.queue_run}")
-        self.process = self.host.start("unshare", "--mount", "--uts", "sh", "-c", script,
+        self.process = self.host.start(*self.words(f"-bD -q{self.queue_run}"),
                                        log=self.folder / "stderr")
         for address in self.listeners:
             wait_for(f"Sendmail on {address}", lambda: self.answers(address))
@@ -111,6 +113,12 @@ class Sendmail:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+
+    def run_queue(self):
+        """Tries all that waits; returns when that is done."""
+        done = self.host.run(*self.words("-qf"))
+        if done.returncode != 0:
+            raise RuntimeError(f"sendmail -qf: {done.stdout}{done.stderr}")
 
     def clear_queue(self):
         shutil.rmtree(self.folder / "queue")

@@ -4,6 +4,7 @@ import smtplib
 import socket
 import socketserver
 import threading
+import time
 
 counter = itertools.count(1)
 
@@ -70,11 +71,11 @@ def converse(session, message, sender, recipients, headers):
 
 class Sink:
     """An SMTP server on a host that keeps every message. mode: accept, defer (450 at RCPT),
-    busy (421 in the banner)."""
+    busy (421 in the banner). pause: seconds before each reply."""
 
     def __init__(self, host, address, port=25):
         self.host, self.address, self.port = host, address, port
-        self.mode = "accept"
+        self.mode, self.pause = "accept", 0.0
         self.messages = []  # dicts: id, sender, recipients, text
         self.visits = []  # HELO names
         self.server = None
@@ -107,7 +108,7 @@ class Sink:
             self.server = None
 
     def heal(self):
-        self.mode = "accept"
+        self.mode, self.pause = "accept", 0.0
         self.open()
 
     def find(self, message):
@@ -120,6 +121,7 @@ class Sink:
 def with_sink(sink, read, write):
     """One conversation of the sink, as much of RFC 5321 as Postfix needs."""
     def say(text):
+        time.sleep(sink.pause)
         write.write(text.encode() + b"\r\n")
 
     say("421 4.3.2 busy" if sink.mode == "busy" else "220 sink ESMTP")
