@@ -399,6 +399,9 @@ def keys(world):
             same(ask(peer.warden, key, "mailertable"), "NOTFOUND ", key)
         same(ask(peer.warden, "D1.Example.ORG", "mailertable"),
              ask(peer.warden, "d1.example.org", "mailertable"))
+        shown = peer.host.run(*peer.mta.words("-bv u@d1.example.org")).stdout
+        answer = ask(peer.warden, "d1.example.org", "mailertable").removeprefix("OK esmtp:")
+        check(f"mailer esmtp, host {answer}," in shown, shown)
 
 
 @case("mail waits while the daemon is away, and goes on when it is back")
