@@ -39,11 +39,14 @@ void conf_check_guard(struct conf_reader *reader, const struct conf_section *sec
                     "more than 299s: a sender that retries after five minutes is refused twice");
 }
 
-/* Weights of a pool's hosts stand in the pool; the other routes take what DNS says. */
+/* Weights of a pool's hosts stand in the pool, those of SRV records in these. */
 void conf_check_routing(struct conf_reader *reader, const struct conf_section *section,
                         const struct conf_routing *routing)
 {
-    if (routing->weight_count > 0 && routing->route != CONF_ROUTE_MX)
+    if (routing->weight_count > 0 && routing->route == CONF_ROUTE_SRV)
+        conf_report(reader, section, "weights", conf_scan_line(section, "weights"), false,
+                    "has no effect with route = srv: the weights of the SRV records count");
+    else if (routing->weight_count > 0 && routing->route != CONF_ROUTE_MX)
         conf_report(reader, section, "weights", conf_scan_line(section, "weights"), true,
                     "only route = mx takes weights");
 }

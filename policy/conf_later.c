@@ -15,8 +15,9 @@ static const struct conf_later {
     const char *key;
     const char *value; /* a glob over the values concerned */
 } conf_laters[] = {
-    {CONF_LISTEN, "http", "*"},       {CONF_CACHE, "redis", "sentinel:*"},
-    {CONF_CACHE, "secret_file", "*"}, {CONF_DOMAIN, "route", "srv"},
+    {CONF_LISTEN, "http", "*"},
+    {CONF_CACHE, "redis", "sentinel:*"},
+    {CONF_CACHE, "secret_file", "*"},
     {CONF_DOMAIN, "flush", "*"},
 };
 

@@ -153,6 +153,8 @@ void engine_end(struct engine_question *question)
     event_free(question->timer);
     if (question->has_order)
         order_clear(&question->order);
+    if (question->has_mx)
+        order_clear(&question->mx);
     for (size_t i = 0; i < question->pool_count; i++)
         facts_unref(question->pool_addr[i]);
     conf_unref(question->conf);

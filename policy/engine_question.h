@@ -78,6 +78,8 @@ struct engine_question {
     char domain[NAME_SIZE];
     int64_t budget; /* ms, for orderings shown */
     struct route_facts route;
+    bool has_mx;
+    struct order mx; /* of a match */
     size_t pool_count;
     const struct facts *pool_addr[GATHER_MAX];
 };

@@ -93,9 +93,12 @@ static int64_t remaining(const struct engine_question *q)
     return left > 0 ? left : 0;
 }
 
-/* --- orderings: mx and primary ----------------------------------------------------------------- */
+/* --- orderings: mx, primary and srv; for a match, the MX set ----------------------------------- */
 
-static void gather_pool(struct engine_question *q, const struct conf_pool *pool);
+static enum facts_kind planned_kind(const struct engine_question *q)
+{
+    return q->route.plan.route == CONF_ROUTE_SRV ? FACTS_SRV : FACTS_MX;
+}
 
 /* Whatever the DNS would not say in time is filled from the last good answers: of the ordering, and
  * of each of its hosts. */
@@ -105,7 +108,7 @@ static void fill_from_last(struct engine_question *q, struct order *order)
     const struct facts *addr[FACTS_MAX_HOSTS] = {0};
     const struct facts *mx = order->mx && order->state != FACTS_FAIL
                                  ? facts_ref(order->mx)
-                                 : survey_last(survey, FACTS_MX, q->address.domain);
+                                 : survey_last(survey, planned_kind(q), q->address.domain);
     size_t count = order_names(mx);
 
     for (size_t i = 0; i < count; i++) {
@@ -122,40 +125,32 @@ static void fill_from_last(struct engine_question *q, struct order *order)
     facts_unref(mx);
 }
 
-static void take_order(struct engine_question *q, struct order *order)
-{
-    fill_from_last(q, order);
-    order_clear(order);
-    q->route.order = &q->order;
-    if (q->route.plan.route == CONF_ROUTE_POOL)
-        gather_pool(q, q->route.plan.routing->pool);
-    else
-        answer(q);
-}
-
 static void got_order(void *arg, struct order *order)
 {
     struct engine_question *q = arg;
 
     q->gather = NULL;
-    take_order(q, order);
+    fill_from_last(q, order);
+    order_clear(order);
+    q->route.order = &q->order;
+    answer(q);
 }
 
-static void gather_ordering(struct engine_question *q)
+/* done comes now, where nothing has to be fetched, or later. */
+static void gather_ordering(struct engine_question *q, enum facts_kind kind,
+                            gather_order_done *done)
 {
     struct fetch *fetch = q->engine->parts.fetch;
+    const char *domain = q->address.domain;
     struct order order;
 
-    if (gather_peek_order(fetch, FACTS_MX, q->address.domain, FETCH_OWN, false, &order)) {
-        take_order(q, &order);
-        return;
+    if (!gather_peek_order(fetch, kind, domain, FETCH_OWN, false, &order)) {
+        q->gather = gather_order(fetch, kind, domain, FETCH_OWN, remaining(q), done, q);
+        if (q->gather)
+            return;
+        order_init(&order, NULL, domain, NULL);
     }
-    q->gather =
-        gather_order(fetch, FACTS_MX, q->address.domain, FETCH_OWN, remaining(q), got_order, q);
-    if (q->gather)
-        return;
-    order_init(&order, NULL, q->address.domain, NULL);
-    take_order(q, &order);
+    done(q, &order);
 }
 
 /* --- pools -------------------------------------------------------------------------------------- */
@@ -222,23 +217,39 @@ static void gather_pool(struct engine_question *q, const struct conf_pool *pool)
 
 /* --- the door ----------------------------------------------------------------------------------- */
 
-/* A match needs the MX hosts' addresses whatever its route: this host may be among them. */
 static void gather_planned(struct engine_question *q)
 {
     const struct route_plan *plan = &q->route.plan;
 
     switch (plan->route) {
-    case CONF_ROUTE_OFF:
-    case CONF_ROUTE_SRV: answer(q); return;
+    case CONF_ROUTE_OFF: answer(q); return;
     case CONF_ROUTE_MX:
-    case CONF_ROUTE_PRIMARY: gather_ordering(q); return;
-    case CONF_ROUTE_POOL:
-        if (plan->match)
-            gather_ordering(q);
-        else
-            gather_pool(q, plan->routing->pool);
-        return;
+    case CONF_ROUTE_PRIMARY:
+    case CONF_ROUTE_SRV: gather_ordering(q, planned_kind(q), got_order); return;
+    case CONF_ROUTE_POOL: gather_pool(q, plan->routing->pool); return;
     }
+}
+
+static void got_match_order(void *arg, struct order *order)
+{
+    struct engine_question *q = arg;
+
+    q->gather = NULL;
+    q->mx = *order;
+    q->has_mx = true;
+    q->route.mx = &q->mx;
+    gather_planned(q);
+}
+
+/* Whether this host is one of the domain's is told by their addresses. */
+static void gather_matched(struct engine_question *q)
+{
+    const struct route_plan *plan = &q->route.plan;
+
+    if (plan->match && (plan->route == CONF_ROUTE_POOL || plan->route == CONF_ROUTE_SRV))
+        gather_ordering(q, FACTS_MX, got_match_order);
+    else
+        gather_planned(q);
 }
 
 static void got_mx(void *arg, const struct facts *mx)
@@ -248,7 +259,7 @@ static void got_mx(void *arg, const struct facts *mx)
     q->mx_wait = NULL;
     route_plan_match(&q->route.plan, q->conf, mx, q->address.domain);
     facts_unref(mx);
-    gather_planned(q);
+    gather_matched(q);
 }
 
 /* Domains that anybody may name: their look-ups leave room for those of the configured ones. */

@@ -13,71 +13,9 @@ static const struct conf_pool *plan_pool(const struct route_plan *plan)
     return plan->route == CONF_ROUTE_POOL ? plan->routing->pool : NULL;
 }
 
-/* The walk up to "*": Postfix asks for the whole address and leaves the rest to us. */
-static const struct conf_domain *find_section(const struct conf *conf,
-                                              const struct address *address)
-{
-    const struct conf_domain *section = NULL;
-    char mailbox[ADDRESS_SIZE];
-
-    if (address_mailbox(address, "", mailbox))
-        section = conf_find_title(conf, mailbox);
-    if (!section && *conf->recipient_delimiter &&
-        address_mailbox(address, conf->recipient_delimiter, mailbox))
-        section = conf_find_title(conf, mailbox);
-    return section ? section : conf_find_own(conf, address->domain);
-}
-
-struct route_plan route_plan(const struct conf *conf, const struct address *address)
-{
-    struct route_plan plan = {.route = CONF_ROUTE_OFF};
-    const struct conf_domain *section;
-
-    if (address->domain[0] == '\0')
-        return plan;
-    section = find_section(conf, address);
-    if (!section && conf->match_count > 0)
-        plan.by_match = true;
-    if (!section)
-        section = conf_find_title(conf, "*");
-    if (!section)
-        return plan;
-    plan.section = section;
-    plan.routing = &section->routing;
-    plan.route = section->routing.route;
-    return plan;
-}
-
 static enum tier_spill spill_of(const struct conf_pool *pool)
 {
     return pool && pool->spill == CONF_SPILL_PROPORTIONAL ? TIER_PROPORTIONAL : TIER_STRICT;
-}
-
-static bool match_fits(const struct conf_match *match, const struct facts *mx, const char *domain)
-{
-    size_t count = order_names(mx);
-
-    if (mx->state != FACTS_OK)
-        return count > 0 && name_matches(match->pattern, domain);
-    for (size_t i = 0; i < count && mx->mx.host[i].preference == mx->mx.host[0].preference; i++)
-        if (name_matches(match->pattern, mx->mx.host[i].name))
-            return true;
-    return false;
-}
-
-void route_plan_match(struct route_plan *plan, const struct conf *conf, const struct facts *mx,
-                      const char *domain)
-{
-    plan->is_unknown = !mx || mx->state == FACTS_FAIL;
-    if (plan->is_unknown)
-        return;
-    for (size_t i = 0; i < conf->match_count && !plan->match; i++)
-        if (match_fits(&conf->match[i], mx, domain))
-            plan->match = &conf->match[i];
-    if (!plan->match)
-        return;
-    plan->routing = &plan->match->routing;
-    plan->route = plan->routing->route;
 }
 
 static struct tier_host *add_host(struct route_facts *facts, const char *name, uint16_t port,
@@ -155,12 +93,22 @@ static enum tier_resolve mx_resolve(enum order_resolve resolve)
     return TIER_MAY_RESOLVE;
 }
 
+/* An MX record has no weight, so the configuration may. Weights of SRV records are spread so far
+ * that 0 gets next to nothing beside any other, and an equal share among its like (RFC 2782). */
+static uint32_t order_weight(const struct route_plan *plan, const struct facts_host *host)
+{
+    if (plan->route == CONF_ROUTE_SRV)
+        return host->weight ? 100U * host->weight : 1;
+    return conf_find_weight(plan->routing, host->name);
+}
+
 static void fill_order(struct route_facts *facts, const struct route_self *self)
 {
     for (size_t i = 0; facts->order && i < facts->order->count; i++) {
         const struct order_host *from = &facts->order->host[i];
-        struct tier_host *host = add_host(facts, from->host.name, 25, from->host.preference,
-                                          conf_find_weight(facts->plan.routing, from->host.name));
+        struct tier_host *host =
+            add_host(facts, from->host.name, from->host.port, from->host.preference,
+                     order_weight(&facts->plan, &from->host));
         if (!host)
             return;
         host->resolve = mx_resolve(from->resolve);
@@ -224,7 +172,8 @@ void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
     const struct conf_pool *pool = plan_pool(&facts->plan);
 
     facts->host_count = 0;
-    facts->self_in_set = facts->plan.match && has_self(facts->order, self);
+    facts->self_in_set = false;
+    facts->self_in_mx = has_self(facts->mx, self);
     if (pool)
         fill_pool(facts, pool, pool_addr, self);
     else {
@@ -276,6 +225,27 @@ static void decide_unknown(const struct route_facts *facts, struct route_choice 
                            const char *why)
 {
     decide(out, facts->plan.route == CONF_ROUTE_PRIMARY ? ROUTE_NOTHING : ROUTE_NOTFOUND, why);
+}
+
+/* What SRV records alone settle: without any, mail goes by the MX. True when they do. */
+static bool settle_srv(const struct route_facts *facts, struct route_choice *out)
+{
+    const struct order *order = facts->order;
+    const char *why = NULL;
+
+    switch (order ? order->state : FACTS_FAIL) {
+    case FACTS_FAIL: why = "the SRV records could not be had"; break;
+    case FACTS_NXDOMAIN:
+    case FACTS_NONE: why = "no SRV records"; break;
+    case FACTS_NULL: why = "SRV target \".\": no such service (RFC 2782)"; break;
+    case FACTS_OK:
+        if (order->mx && (order->mx->warnings & FACTS_WARN_NULL))
+            why = "a target \".\" among other SRV records";
+        break;
+    }
+    if (why)
+        decide(out, ROUTE_NOTFOUND, why);
+    return why;
 }
 
 /* For mx and primary: what the ordering alone settles. True when it does. */
@@ -336,27 +306,23 @@ static const char *explain_off(const struct route_plan *plan)
                           : "no section for this domain";
 }
 
-/* Hosts that a match names know the domain by its MX set, and this host is in it: they may well
- * send its mail back here, or it is for this very host (route mx and primary name what is better,
- * and nothing else). */
-static bool may_come_back(const struct route_facts *facts)
-{
-    return facts->plan.match && facts->self_in_set &&
-           (facts->plan.route == CONF_ROUTE_POOL || facts->plan.route == CONF_ROUTE_SRV);
-}
-
 void route_choose(const struct route_facts *facts, uint64_t random, struct route_choice *out)
 {
     const struct conf_pool *pool = plan_pool(&facts->plan);
 
     memset(out, 0, sizeof *out);
-    if (may_come_back(facts)) {
+    /* The mail may be for this very host, or the hosts of a match, which know the domain by its MX
+     * set, send it back here. Routes mx and primary name what is better and nothing else. */
+    if (facts->self_in_mx) {
         decide(out, ROUTE_NOTFOUND, "a match, and this host is in the domain's MX set");
         return;
     }
     switch (facts->plan.route) {
     case CONF_ROUTE_OFF: decide(out, ROUTE_NOTFOUND, explain_off(&facts->plan)); return;
-    case CONF_ROUTE_SRV: decide(out, ROUTE_NOTFOUND, "route srv has no effect yet"); return;
+    case CONF_ROUTE_SRV:
+        if (settle_srv(facts, out))
+            return;
+        break;
     case CONF_ROUTE_MX:
     case CONF_ROUTE_PRIMARY:
         if (settle_order(facts, out))

@@ -1,7 +1,7 @@
 /*
  * Routes: where does this address go? Pure.
  *
- * route_plan finds the section that counts and what it needs; route_choose joins the facts into
+ * route_plan (route_plan.c) finds the section that counts and what it needs; route_choose joins the facts into
  * tiers (tier.h) and picks; route_format (route_text.c) writes the answer that the MTA parses. As
  * with the guard, whatever could not be had in time is a fact.
  */
@@ -44,9 +44,10 @@ struct route_facts {
     enum route_map map;
     struct route_plan plan;
     const struct address *address;
-    const struct order *order; /* mx, primary, a match; NULL until gathered */
-    bool self_in_set;          /* a host of the order is this host; not looked for in a pool's
-                                  domain but for a match */
+    const struct order *mx;    /* the MX set, for a match by which pool or srv is planned */
+    const struct order *order; /* mx, primary, srv; NULL until gathered */
+    bool self_in_mx;           /* a host of mx is this host */
+    bool self_in_set;          /* one of order is */
     size_t host_count;         /* the pool's, or the order's, with health and overrides filled */
     struct tier_host host[TIER_MAX_HOSTS];
 };

@@ -1,6 +1,8 @@
 /*
- * The survey's rounds. Pools are few and matter most: all of them every second. Domains may be
- * thousands: a slice a second, so that a round takes at most half a minute.
+ * The survey's rounds. Pools are few and matter most: all of them every second, and before any
+ * domain. Domains may be thousands: a slice a second, so that a round takes half a minute, or as
+ * long as it must with a bounded number of look-ups under way. What is known costs a visit nothing
+ * but looking ahead; what is not is gathered, the ordering and then its hosts.
  */
 #include "policy/survey.h"
 
@@ -18,19 +20,35 @@
 enum {
     ROUND_SECONDS = 30,
     SLICE_MIN = 200,  /* domains a second at least */
-    FIRST_TICKS = 20, /* a quick beginning: ticks of FIRST_TICK_MS, one second in all */
-    FIRST_TICK_MS = 50,
+    FIRST_TICKS = 20, /* a quick beginning: ticks of SOON_MS, one second in all */
+    SOON_MS = 50,
+    VISITS = 64,         /* orderings being gathered at a time */
+    LOOKUPS = 200,       /* names being looked up, by anybody, at which a tick visits no more */
+    LEAST = 10,          /* but so many: strangers' names must not stop the configured ones */
+    VISIT_MS = 5000,     /* as long as a look-up can take */
     AHEAD_MS = 20000,    /* fetch again when this little is left */
     LAST_LIMIT = 400000, /* names whose last good facts are kept */
+};
+
+/* One ordering of a domain, and what its hosts are wanted for. */
+struct visit {
+    struct survey *survey;
+    const struct conf_domain *domain;
+    enum facts_kind kind;
+    unsigned purposes;
+    struct gather *gather; /* NULL: free */
 };
 
 struct survey {
     struct survey_parts parts;
     struct conf *conf;
     struct event *tick;
-    struct local *last; /* "m:name", "a:name" to facts */
-    size_t next;        /* the domain that the next slice begins with */
-    unsigned ticks;
+    struct local *last; /* "m:name", "s:name", "a:name" to facts */
+    size_t next;        /* the domain that is visited next */
+    size_t due;         /* how many are to be visited by now */
+    unsigned ticks;     /* of the quick beginning, then seconds */
+    bool is_behind;     /* too much under way: the others soon */
+    struct visit visit[VISITS];
     survey_ready *ready; /* NULL once called */
     void *arg;
 };
@@ -42,25 +60,33 @@ static void last_release(void *value)
 
 static char *last_key(enum facts_kind kind, const char *name, char out[NAME_SIZE + 2])
 {
-    snprintf(out, NAME_SIZE + 2, "%c:%s", kind == FACTS_MX ? 'm' : 'a', name);
+    static const char letter[] = {[FACTS_MX] = 'm', [FACTS_SRV] = 's', [FACTS_ADDR] = 'a'};
+
+    snprintf(out, NAME_SIZE + 2, "%c:%s", letter[kind], name);
     return out;
+}
+
+static void remember(struct survey *survey, enum facts_kind kind, const char *name,
+                     const struct facts *facts)
+{
+    char key[NAME_SIZE + 2];
+
+    if (facts && facts->state == FACTS_OK &&
+        local_get(survey->last, last_key(kind, name, key), 0) != facts)
+        local_put(survey->last, key, facts_ref(facts), 0, INT64_MAX);
 }
 
 /* Has the facts fetched ahead, and keeps them if they are good. False: nothing known yet. */
 static bool keep(struct survey *survey, enum facts_kind kind, const char *name)
 {
     const struct facts *facts;
-    char key[NAME_SIZE + 2];
     bool known;
 
     fetch_refresh(survey->parts.fetch, kind, name, AHEAD_MS);
     facts = fetch_peek_stale(survey->parts.fetch, kind, name, FETCH_OWN);
     known = facts != NULL;
-    if (facts && facts->state == FACTS_OK &&
-        local_get(survey->last, last_key(kind, name, key), 0) != facts)
-        local_put(survey->last, key, (void *)facts, 0, INT64_MAX);
-    else
-        facts_unref(facts);
+    remember(survey, kind, name, facts);
+    facts_unref(facts);
     return known;
 }
 
@@ -149,66 +175,121 @@ static struct standing find_standing(const struct survey *survey, const struct o
 }
 
 /* The guard looks at what is better than any listener here; a route names what is better than this
- * host at its best, or everything where this host is no MX of the domain. */
-static void watch_order(struct survey *survey, const struct conf_domain *domain,
-                        const struct order *order, unsigned purposes)
+ * host at its best, or everything where this host is no host of the ordering. */
+static void watch_order(struct survey *survey, const struct visit *visit, const struct order *order)
 {
     struct standing standing = find_standing(survey, order);
+    const char *domain = visit->domain->domain;
 
     for (size_t i = 0; i < order->count; i++) {
-        const struct order_host *host = &order->host[i];
-        unsigned preference = host->host.preference;
+        const struct order_host *from = &order->host[i];
+        const struct facts_host *host = &from->host;
+        unsigned preference = host->preference;
 
-        if ((purposes & WATCH_GUARD) && standing.found && preference < standing.worst)
-            watch_facts(survey, host->host.name, 25, host->addr, false, WATCH_GUARD,
-                        domain->domain);
-        if ((purposes & WATCH_ROUTE) && (!standing.found || preference < standing.best)) {
-            watch_facts(survey, host->host.name, 25, host->addr, false, WATCH_ROUTE,
-                        domain->domain);
-            override_want(survey->parts.override, host->host.name, 25);
+        if ((visit->purposes & WATCH_GUARD) && standing.found && preference < standing.worst)
+            watch_facts(survey, host->name, host->port, from->addr, false, WATCH_GUARD, domain);
+        if ((visit->purposes & WATCH_ROUTE) && (!standing.found || preference < standing.best)) {
+            watch_facts(survey, host->name, host->port, from->addr, false, WATCH_ROUTE, domain);
+            override_want(survey->parts.override, host->name, host->port);
         }
     }
 }
 
-static void survey_domain(struct survey *survey, const struct conf_domain *domain)
+static void on_gathered(void *arg, struct order *order)
 {
-    unsigned purposes = 0;
-    const struct facts *mx;
+    struct visit *visit = arg;
+    struct survey *survey = visit->survey;
+
+    visit->gather = NULL;
+    remember(survey, visit->kind, visit->domain->domain, order->mx);
+    for (size_t i = 0; i < order->count; i++)
+        remember(survey, FACTS_ADDR, order->host[i].host.name, order->host[i].addr);
+    watch_order(survey, visit, order);
+    order_clear(order);
+}
+
+/* False: no room for one more under way. Out of memory is not that: the next round tries again. */
+static bool gather_visit(struct survey *survey, const struct visit *visit)
+{
+    size_t at = 0;
+
+    while (at < VISITS && survey->visit[at].gather)
+        at++;
+    if (at == VISITS)
+        return false;
+    survey->visit[at] = *visit;
+    survey->visit[at].gather = gather_order(survey->parts.fetch, visit->kind, visit->domain->domain,
+                                            FETCH_OWN, VISIT_MS, on_gathered, &survey->visit[at]);
+    return true;
+}
+
+/* False where it is to be tried again soon. */
+static bool see(struct survey *survey, const struct visit *visit)
+{
+    const char *domain = visit->domain->domain;
     struct order order;
 
+    if (!gather_peek_order(survey->parts.fetch, visit->kind, domain, FETCH_OWN, true, &order))
+        return gather_visit(survey, visit);
+    keep(survey, visit->kind, domain);
+    for (size_t i = 0; i < order.count; i++)
+        keep(survey, FACTS_ADDR, order.host[i].host.name);
+    watch_order(survey, visit, &order);
+    order_clear(&order);
+    return true;
+}
+
+static bool visit_domain(struct survey *survey, const struct conf_domain *domain)
+{
+    struct visit mx = {.survey = survey, .domain = domain, .kind = FACTS_MX};
+    struct visit srv = {
+        .survey = survey, .domain = domain, .kind = FACTS_SRV, .purposes = WATCH_ROUTE};
+    enum conf_route route = domain->routing.route;
+
+    if (!*domain->domain)
+        return true;
     if (domain->guard.mode != CONF_MODE_OFF)
-        purposes |= WATCH_GUARD;
-    if (domain->routing.route == CONF_ROUTE_MX || domain->routing.route == CONF_ROUTE_PRIMARY)
-        purposes |= WATCH_ROUTE;
-    if (!purposes || !*domain->domain)
-        return;
-    keep(survey, FACTS_MX, domain->domain);
-    mx = fetch_peek_stale(survey->parts.fetch, FACTS_MX, domain->domain, FETCH_OWN);
-    for (size_t i = 0; i < order_names(mx); i++)
-        keep(survey, FACTS_ADDR, order_name(mx, domain->domain, i));
-    facts_unref(mx);
-    if (gather_peek_order(survey->parts.fetch, FACTS_MX, domain->domain, FETCH_OWN, true, &order)) {
-        watch_order(survey, domain, &order, purposes);
-        order_clear(&order);
+        mx.purposes |= WATCH_GUARD;
+    if (route == CONF_ROUTE_MX || route == CONF_ROUTE_PRIMARY)
+        mx.purposes |= WATCH_ROUTE;
+    if (mx.purposes && !see(survey, &mx))
+        return false;
+    return route != CONF_ROUTE_SRV || see(survey, &srv);
+}
+
+static void visit_domains(struct survey *survey)
+{
+    const struct conf *conf = survey->conf;
+
+    survey->is_behind = false;
+    for (size_t visited = 0; survey->due > 0; visited++) {
+        if (survey->next >= conf->domain_count)
+            survey->next = 0;
+        survey->is_behind = (visited >= LEAST && fetch_count(survey->parts.fetch) >= LOOKUPS) ||
+                            !visit_domain(survey, &conf->domain[survey->next]);
+        if (survey->is_behind)
+            return;
+        survey->next++;
+        survey->due--;
     }
 }
 
-static void survey_slice(struct survey *survey)
+/* The first round as soon as may be, the others each in its time. */
+static void add_due(struct survey *survey)
 {
     size_t count = survey->conf->domain_count;
-    size_t slice = count / ROUND_SECONDS + SLICE_MIN;
 
-    for (size_t i = 0; i < slice && i < count; i++) {
-        survey->next = survey->next < count ? survey->next : 0;
-        survey_domain(survey, &survey->conf->domain[survey->next++]);
-    }
+    survey->due += survey->ticks == 0 ? count : count / ROUND_SECONDS + SLICE_MIN;
+    if (survey->due > count)
+        survey->due = count;
 }
 
 static void schedule(struct survey *survey)
 {
-    struct timeval soon = {.tv_usec = FIRST_TICK_MS * 1000}, second = {.tv_sec = 1};
+    struct timeval soon = {.tv_usec = SOON_MS * 1000}, second = {.tv_sec = 1};
+    bool is_soon = survey->ticks < FIRST_TICKS || survey->is_behind;
 
-    event_add(survey->tick, survey->ticks < FIRST_TICKS ? &soon : &second);
+    event_add(survey->tick, is_soon ? &soon : &second);
 }
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
@@ -218,7 +299,10 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    survey_slice(survey);
+    if (survey->ticks == 0 || (survey->ticks >= FIRST_TICKS && !survey->is_behind))
+        add_due(survey);
+    if (known || survey->ticks >= FIRST_TICKS)
+        visit_domains(survey);
     survey->ticks++;
     if (survey->ready && (known || survey->ticks >= FIRST_TICKS)) {
         survey_ready *ready = survey->ready;
@@ -249,10 +333,19 @@ struct survey *survey_new(const struct survey_parts *parts, struct conf *conf, s
     return survey;
 }
 
+static void stop_visits(struct survey *survey)
+{
+    for (size_t i = 0; i < VISITS; i++) {
+        gather_stop(survey->visit[i].gather);
+        survey->visit[i].gather = NULL;
+    }
+}
+
 void survey_free(struct survey *survey)
 {
     if (!survey)
         return;
+    stop_visits(survey);
     if (survey->tick)
         event_free(survey->tick);
     if (survey->last)
@@ -265,8 +358,10 @@ void survey_set_conf(struct survey *survey, struct conf *conf)
 {
     struct conf *old = survey->conf;
 
+    stop_visits(survey); /* their domains are the old one's */
     survey->conf = conf_ref(conf);
     survey->next = 0;
+    survey->due = 0;
     survey->ticks = 0;
     conf_unref(old);
     event_active(survey->tick, EV_TIMEOUT, 0);

@@ -3,8 +3,10 @@
  *
  * Every second a part of the configured pools and domains is gone through: expiring facts are
  * fetched ahead of need, the hosts a route may name and those a guard may hold better are put under
- * watch, overrides are read. And the last good facts of configured names are kept without limit, so
- * that a route has an answer when the DNS has none for longer than `stale` (SPEC 6.8).
+ * watch, overrides are read. Look-ups under way are bounded, so that ten thousand domains are no
+ * burst on the resolver when the daemon starts. And the last good facts of configured names are kept
+ * without limit, so that a route has an answer when the DNS has none for longer than `stale`
+ * (SPEC 6.8).
  */
 #ifndef POLICY_SURVEY_H
 #define POLICY_SURVEY_H

@@ -200,6 +200,7 @@ static const struct {
      "domain some.one+x@xn--bcher-kva.example"},
     {"an address, quoted", "domain \"\\\"a b\\\"@example.com\" { }", "domain a b@example.com"},
     {"an address has no guard", "guard { mode = defer } domain u@example.com { }", "mode=off"},
+    {"srv", "domain example.com { route = srv }", "route=2,-"},
     {"weights", "domain example.com { route = mx weights = {\"MX1.example.com=0\"} }",
      "weight mx1.example.com=0"},
     {"a pool further down",
@@ -354,6 +355,14 @@ static const struct {
      "1: cache.secret_file: FOLDER/password: shorter than 16 bytes\n"},
     {"a password for nobody", "cache { password_file = \"FOLDER/password\" }",
      "warning: 1: cache.password_file: is of no use without redis\n"},
+    {"weights beside srv", "domain a.example {\nroute = srv weights = {\"b.example=1\"} }",
+     "warning: 2: domain a.example: weights: has no effect with route = srv: the weights of the "
+     "SRV "
+     "records count\n"},
+    {"weights beside srv in a match", "match b { weights = {\"b.example=1\"} route = srv }",
+     "warning: 1: match b: weights: has no effect with route = srv: the weights of the SRV "
+     "records "
+     "count\n"},
     {"evidence_net in a domain", "domain a.example { guard { evidence_net = \"16,48\" } }",
      "warning: 1: domain a.example: guard.evidence_net: has no effect here: evidence is written "
      "before the domain is known\n"},
@@ -428,8 +437,6 @@ static const struct {
      "cache.redis=0,,,,0,0,,"},
     {"cache { secret_file = \"FOLDER/secret\" }",
      "cache.secret_file: \"FOLDER/secret\" has no effect yet", "cache.secret_size=0"},
-    {"domain a.example { route = srv }",
-     "domain a.example: route: \"srv\" has no effect yet, \"off\" counts", "route=0,-"},
     {"domain a.example { flush = 192.0.2.1 }",
      "domain a.example: flush: \"192.0.2.1\" has no effect yet", "flush=none"},
 };

@@ -26,6 +26,7 @@ static const char text[] =
     "domain \"weights.example.com\" { route = \"mx\" weights = {\"a.example.net=0\"} }\n"
     "domain \"primary.example.com\" { route = \"primary\" }\n"
     "domain \"off.example.com\" { route = \"off\" }\n"
+    "domain \"srv.example.com\" { route = \"srv\" }\n"
     "domain \"pool.example.com\" { route = \"pool gateways\" }\n"
     "domain \"literal.example.com\" { route = \"pool literal\" }\n"
     "pool \"gateways\" {\n"
@@ -57,10 +58,19 @@ static bool self_addr(void *arg, const struct net_addr *addr)
         label, address, NULL, {0}, NULL, wanted                                                    \
     }
 
+#define PUBLIC                                                                                     \
+    {                                                                                              \
+        "203.0.113.1", "203.0.113.2", "203.0.113.3"                                                \
+    }
+#define SRV(label, srv, wanted, ...)                                                               \
+    {                                                                                              \
+        label, "u@srv.example.com", srv, __VA_ARGS__, NULL, wanted                                 \
+    }
+
 struct row {
     const char *label;
     const char *address;
-    const char *mx;      /* NULL: not to be had */
+    const char *mx;      /* for route srv the SRV set; NULL: not to be had */
     const char *addr[4]; /* of the hosts, or of the pool's; NULL: not to be had */
     const char *down;    /* a failing host */
     const char *wanted;
@@ -239,6 +249,30 @@ static const struct row cases[] = {
      {"nxdomain", "nxdomain"},
      NULL,
      "OK retry:4.4.4 no usable host"},
+    SRV("1: srv, by priority and port", "10 0 2525 a.example.net,20 0 26 b.example.net",
+        "OK smtp:[a.example.net]:2525, [b.example.net]:26", PUBLIC),
+    SRV("1: srv, weight 0 beside another", "10 0 25 a.example.net,10 1 25 b.example.net",
+        "OK smtp:[b.example.net]:25, [a.example.net]:25", PUBLIC),
+    SRV("1: srv, one host on two ports", "10 0 25 a.example.net,20 0 26 a.example.net",
+        "OK smtp:[a.example.net]:25, [a.example.net]:26", {"203.0.113.1", "203.0.113.1"}),
+    SRV("1: srv, a host on a private address", "10 0 25 a.example.net,20 0 25 b.example.net",
+        "OK smtp:[b.example.net]:25", {"10.0.0.1", "203.0.113.2"}),
+    SRV("2: srv, self in the set", "10 0 2525 a.example.net,20 0 25 mx2.example.com",
+        "OK smtp:[a.example.net]:2525", PUBLIC),
+    SRV("2: srv, self by address on another port", "10 0 2525 a.example.net,20 0 26 b.example.net",
+        "OK smtp:[a.example.net]:2525", {"203.0.113.1", "192.0.2.20"}),
+    SRV("2: srv, self is best", "10 0 2525 mx2.example.com,20 0 25 b.example.net", "NOTFOUND ",
+        PUBLIC),
+    SRV("2: srv, self may be among the unknown", "10 0 25 a.example.net,20 0 25 b.example.net",
+        "OK smtp:[a.example.net]:25", {"203.0.113.1"}),
+    SRV("6: srv, a host that does not exist", "10 0 25 a.example.net,20 0 26 b.example.net",
+        "OK smtp:[b.example.net]:26", {"nxdomain", "203.0.113.2"}),
+    SRV("8: srv, no host exists", "10 0 25 a.example.net", "NOTFOUND ", {"nxdomain"}),
+    SRV("8: srv, no records", "none", "NOTFOUND ", {0}),
+    SRV("8: srv, no such name", "nxdomain", "NOTFOUND ", {0}),
+    SRV("8: srv, null target", "null", "NOTFOUND ", {0}),
+    SRV("8: srv, look-up failed", "fail", "NOTFOUND ", {0}),
+    SRV("8: srv, nothing known", NULL, "NOTFOUND ", {0}),
     {"8: Null MX",
      "u@mx.example.com",
      "null",
@@ -263,10 +297,6 @@ static const char match_text[] =
 
 #define A "OK smtp:[192.0.2.1]:25"
 #define B "OK smtp:[192.0.2.2]:25" /* and the other host is this one */
-#define PUBLIC                                                                                     \
-    {                                                                                              \
-        "203.0.113.1", "203.0.113.2", "203.0.113.3"                                                \
-    }
 #define ROW(label, mx, wanted, ...)                                                                \
     {                                                                                              \
         label, "u@example.org", mx, __VA_ARGS__, NULL, wanted                                      \
@@ -331,7 +361,7 @@ static void check_shape(const char *label, const char *reply)
 static void run_row(const struct conf *conf, const struct row *row)
 {
     struct route_facts *facts = calloc(1, sizeof *facts);
-    struct facts *mx = row->mx ? mx_of(row->mx) : NULL, *addr[FACTS_MAX_HOSTS] = {0};
+    struct facts *mx = NULL, *addr[FACTS_MAX_HOSTS] = {0};
     const struct facts *given[FACTS_MAX_HOSTS] = {0};
     struct address address;
     struct order order;
@@ -340,14 +370,20 @@ static void run_row(const struct conf *conf, const struct row *row)
     char reply[ROUTE_REPLY_SIZE];
 
     address_parse(row->address, &address);
+    facts->plan = route_plan(conf, &address);
+    if (row->mx)
+        mx = facts->plan.route == CONF_ROUTE_SRV ? srv_of(row->mx) : mx_of(row->mx);
     for (size_t h = 0; h < 4; h++)
         given[h] = addr[h] = row->addr[h] ? addrs_of(row->addr[h]) : NULL;
     order_init(&order, mx, address.domain, given);
     facts->address = &address;
-    facts->plan = route_plan(conf, &address);
     if (facts->plan.by_match)
         route_plan_match(&facts->plan, conf, mx, address.domain);
-    facts->order = facts->plan.route == CONF_ROUTE_OFF ? NULL : &order; /* not asked for then */
+    /* As the engine gathers them. */
+    if (facts->plan.route == CONF_ROUTE_POOL)
+        facts->mx = facts->plan.match ? &order : NULL;
+    else if (facts->plan.route != CONF_ROUTE_OFF)
+        facts->order = &order;
     route_fill(facts, given, &self);
     for (size_t h = 0; h < facts->host_count; h++)
         facts->host[h].failing = row->down && strcmp(facts->host[h].name, row->down) == 0;
@@ -391,6 +427,59 @@ static void matches_by_the_best_hosts(void **state)
     run_rows(more, matched_all, sizeof matched_all / sizeof *matched_all);
 }
 
+/* The host that some user's mail goes to, in static memory. */
+static const char *first_of_srv(const struct conf *conf, const char *srv, unsigned user)
+{
+    static struct route_facts facts;
+    static char name[NAME_SIZE];
+    const struct route_self self = {.has_name = self_name, .has_addr = self_addr};
+    struct facts *set = srv_of(srv), *addr = addrs_of("203.0.113.1");
+    const struct facts *given[FACTS_MAX_HOSTS] = {addr, addr};
+    struct address address = {.domain = "srv.example.com"};
+    struct route_choice choice;
+    struct order order;
+
+    snprintf(address.local, sizeof address.local, "user%u", user);
+    order_init(&order, set, address.domain, given);
+    facts = (struct route_facts){
+        .address = &address, .plan = route_plan(conf, &address), .order = &order};
+    route_fill(&facts, NULL, &self);
+    route_choose(&facts, 0, &choice);
+    assert_int_equal(choice.outcome, ROUTE_HOSTS);
+    snprintf(name, sizeof name, "%s", facts.host[choice.pick.index[0]].name);
+    order_clear(&order);
+    facts_unref(set);
+    facts_unref(addr);
+    return name;
+}
+
+/* The weights of SRV records (RFC 2782): each a hundredfold, 0 as next to nothing, and equal shares
+ * where all have 0. */
+static void srv_weights_are_shares(void **state)
+{
+    static const struct {
+        const char *srv;
+        unsigned low, high; /* wins of a, of 10,000 */
+    } rows[] = {
+        {"10 60 25 a.example.net,10 40 25 b.example.net", 5800, 6200},
+        {"10 0 25 a.example.net,10 0 25 b.example.net", 4800, 5200},
+        {"10 0 25 a.example.net,10 1 25 b.example.net", 50, 160},
+        {"10 0 25 a.example.net,10 100 25 b.example.net", 0, 5},
+        {"10 65535 25 a.example.net,10 65535 25 b.example.net", 4800, 5200},
+    };
+    struct conf *conf = conf_of(text);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        unsigned wins = 0;
+        for (unsigned user = 0; user < 10000; user++)
+            wins += strcmp(first_of_srv(conf, rows[i].srv, user), "a.example.net") == 0;
+        if (wins < rows[i].low || wins > rows[i].high)
+            fail_msg("%s: %u", rows[i].srv, wins);
+    }
+    conf_unref(conf);
+}
+
 /* Long names: the answer is cut between hosts, never inside one. */
 static void answer_is_bounded(void **state)
 {
@@ -416,6 +505,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_as_the_table_says),
         cmocka_unit_test(matches_by_the_best_hosts),
+        cmocka_unit_test(srv_weights_are_shares),
         cmocka_unit_test(answer_is_bounded),
     };
 
