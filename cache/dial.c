@@ -16,9 +16,42 @@ static char *copy_of(const char *text)
     return strdup(text ? text : "");
 }
 
-bool dial_init(struct dial *dial, const struct store_options *options, struct dns *dns)
+static void look_up(struct dial *dial);
+
+/* The master's name or address becomes the host of an ordinary dial. */
+static void on_master(void *arg, const struct sentinel_master *master)
+{
+    struct dial *dial = arg;
+    char *host = master ? copy_of(master->host) : NULL;
+
+    if (!host) {
+        dial->done(dial->arg, NULL, master ? "out of memory" : "no Sentinel names a master");
+        return;
+    }
+    free(dial->host);
+    dial->host = host;
+    dial->port = master->port;
+    look_up(dial);
+}
+
+static void on_switch(void *arg, const struct sentinel_master *master)
+{
+    struct dial *dial = arg;
+
+    if (dial->port != master->port || strcmp(dial->host, master->host) != 0)
+        dial->moved(dial->arg);
+}
+
+bool dial_init(struct dial *dial, const struct store_options *options, struct dns *dns,
+               dial_moved *moved, dial_done *done, void *arg)
 {
     *dial = (struct dial){.port = options->port, .database = options->database, .dns = dns};
+    dial->moved = moved;
+    dial->done = done;
+    dial->arg = arg;
+    dial->asker = (struct sentinel_asker){.found = on_master, .moved = on_switch, .arg = dial};
+    if (options->sentinel)
+        sentinel_join(options->sentinel, &dial->asker);
     dial->host = copy_of(options->host);
     dial->user = copy_of(options->user);
     dial->password = copy_of(options->password);
@@ -33,6 +66,7 @@ bool dial_init(struct dial *dial, const struct store_options *options, struct dn
 void dial_clear(struct dial *dial)
 {
     dial_stop(dial);
+    sentinel_leave(&dial->asker);
     if (dial->password)
         explicit_bzero(dial->password, strlen(dial->password));
     free(dial->path);
@@ -50,30 +84,38 @@ static void host_found(void *arg, const struct net_addr *addr, size_t count)
 
     dial->query = NULL;
     if (!count) {
-        dial->done(dial->arg, NULL);
+        dial->done(dial->arg, NULL, "host name has no address");
         return;
     }
     target.addr = addr[dial->turn++ % count];
-    dial->done(dial->arg, &target);
+    dial->done(dial->arg, &target, NULL);
 }
 
-void dial_start(struct dial *dial, dial_done *done, void *arg)
+static void look_up(struct dial *dial)
 {
     struct dial_target target = {.path = dial->path, .port = dial->port};
 
     if (dial->path || net_addr_parse(dial->host, &target.addr)) {
-        done(arg, &target);
+        dial->done(dial->arg, &target, NULL);
         return;
     }
-    dial->done = done;
-    dial->arg = arg;
     dial->query = dns_ask_host(dial->dns, dial->host, host_found, dial);
     if (!dial->query)
-        done(arg, NULL);
+        dial->done(dial->arg, NULL, "out of memory");
+}
+
+void dial_start(struct dial *dial)
+{
+    if (dial->asker.sentinel)
+        sentinel_ask(&dial->asker);
+    else
+        look_up(dial);
 }
 
 void dial_stop(struct dial *dial)
 {
+    if (dial->asker.sentinel)
+        sentinel_cancel(&dial->asker);
     if (dial->query)
         dns_cancel(dial->query);
     dial->query = NULL;

@@ -1,12 +1,14 @@
 /*
- * Where Redis is: a path, an address, or a name that is looked up anew for each connection,
- * without blocking the loop. For store.c and track.c, which connect in ways of their own.
+ * Where Redis is: a path, an address, a name that is looked up anew for each connection, or
+ * whatever the Sentinels name as the master, all without blocking the loop. For store.c and
+ * track.c, which connect in ways of their own.
  */
 #ifndef CACHE_DIAL_H
 #define CACHE_DIAL_H
 
 #include "cache/dns.h"
 #include "cache/net.h"
+#include "cache/sentinel.h"
 #include "cache/store.h"
 
 #include <stdbool.h>
@@ -18,10 +20,12 @@ struct dial_target {
     uint16_t port;
 };
 
-/* target is NULL where the name has no address. */
-typedef void dial_done(void *arg, const struct dial_target *target);
+/* target is NULL where there is none, and why says why. */
+typedef void dial_done(void *arg, const struct dial_target *target, const char *why);
+/* The Sentinels name another master than that of the last target. */
+typedef void dial_moved(void *arg);
 
-/* Fields are for reading; strings are never NULL, but for path. */
+/* Fields are for reading; strings are never NULL, but for path. Not to be moved in memory. */
 struct dial {
     char *path, *host, *user, *password;
     uint16_t port;
@@ -30,15 +34,18 @@ struct dial {
     struct dns_query *query; /* under way */
     unsigned turn;           /* which of a name's addresses comes next */
     dial_done *done;
+    dial_moved *moved;
     void *arg;
+    struct sentinel_asker asker; /* its sentinel is NULL where there are none */
 };
 
-/* Copies options. False when out of memory; clear it all the same. */
-bool dial_init(struct dial *dial, const struct store_options *options, struct dns *dns);
+/* Copies options; moved and done get arg. False when out of memory; clear it all the same. */
+bool dial_init(struct dial *dial, const struct store_options *options, struct dns *dns,
+               dial_moved *moved, dial_done *done, void *arg);
 void dial_clear(struct dial *dial);
 /* Calls done once, for a path or an address at once; of a name's addresses the next at each start.
  * Not to be called while one is under way. */
-void dial_start(struct dial *dial, dial_done *done, void *arg);
+void dial_start(struct dial *dial);
 void dial_stop(struct dial *dial);
 /* For notices: "unix:/path", "redis.example.net:6379". */
 void dial_describe(const struct dial *dial, char *out, size_t size);

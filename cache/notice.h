@@ -22,7 +22,11 @@ enum notice_kind {
     NOTICE_REDIS_DOWN,  /* detail: why */
     NOTICE_REDIS_ERROR, /* one operation failed; detail: why */
     NOTICE_REDIS_TIMEOUT,
-    NOTICE_REDIS_REFUSED, /* wrong password, no permission, a Cluster; detail: why */
+    NOTICE_REDIS_REFUSED,   /* wrong password, no permission, a Cluster, a replica; detail: why */
+    NOTICE_REDIS_FAILING,   /* LOADING, BUSY, OOM, ..., told as it begins; detail: why */
+    NOTICE_SENTINEL_UP,     /* detail: which, and the master that it names */
+    NOTICE_SENTINEL_DOWN,   /* none answers; detail: the last, and why */
+    NOTICE_SENTINEL_SWITCH, /* another master; detail: which Sentinel, and the master */
     NOTICE_TRACK_UP,
     NOTICE_TRACK_DOWN,  /* detail: why */
     NOTICE_INVALIDATED, /* detail: key, or "*" */

@@ -151,10 +151,11 @@ static const struct {
     const char *prefix;
     enum reply_trouble trouble;
 } troubles[] = {
-    {"READONLY ", REPLY_READONLY},  {"NOAUTH ", REPLY_REFUSED},      {"NOPERM ", REPLY_REFUSED},
-    {"WRONGPASS ", REPLY_REFUSED},  {"LOADING ", REPLY_FAILING},     {"BUSY ", REPLY_FAILING},
-    {"MASTERDOWN ", REPLY_FAILING}, {"OOM ", REPLY_FAILING},         {"MISCONF ", REPLY_FAILING},
-    {"NOREPLICAS ", REPLY_FAILING}, {"CLUSTERDOWN ", REPLY_FAILING},
+    {"READONLY ", REPLY_READONLY},  {"NOAUTH ", REPLY_REFUSED},    {"NOPERM ", REPLY_REFUSED},
+    {"WRONGPASS ", REPLY_REFUSED},  {"LOADING ", REPLY_FAILING},   {"BUSY ", REPLY_FAILING},
+    {"MASTERDOWN ", REPLY_FAILING}, {"OOM ", REPLY_FAILING},       {"MISCONF ", REPLY_FAILING},
+    {"NOREPLICAS ", REPLY_FAILING}, {"CLUSTERDOWN ", REPLY_MOVED}, {"MOVED ", REPLY_MOVED},
+    {"ASK ", REPLY_MOVED},          {"CROSSSLOT ", REPLY_MOVED},
 };
 
 static enum reply_trouble error_trouble(const redisReply *reply)

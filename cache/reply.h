@@ -1,6 +1,6 @@
 /*
  * hiredis' replies: a reader that a hostile or broken server cannot hurt, and a look at what came.
- * Private to the Redis files of cache/ (link, batch, store, track).
+ * Private to the Redis files of cache/ (link, wire, batch, greet, store, track, sentinel).
  *
  * What the guard adds to hiredis' reader: a bound on the depth and on the elements of a whole reply
  * (of old, one line "*2147483647" allocates 16 GB, and 1.x takes any depth), RESP2 types only, and
@@ -49,6 +49,7 @@ enum reply_trouble {
     REPLY_WRONG,    /* that command on that key: WRONGTYPE, ERR, ... */
     REPLY_FAILING,  /* the server cannot now: LOADING, BUSY, MASTERDOWN, OOM, MISCONF, ... */
     REPLY_REFUSED,  /* we may not: NOAUTH, NOPERM, WRONGPASS */
+    REPLY_MOVED,    /* it is one of a Cluster */
     REPLY_READONLY, /* it is a replica now: a failover */
 };
 /* Of a reply, or the worst of an array's own elements. */

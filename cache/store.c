@@ -12,13 +12,15 @@
  * taken for another's.
  *
  * Reading of replies is reply.c, collecting them batch.c, hiredis' ways link.c, finding the server
- * dial.c, pauses breaker.c.
+ * dial.c, the greeting greet.c, pauses breaker.c, what was told already episode.c.
  */
 #include "cache/store.h"
 
 #include "cache/batch.h"
 #include "cache/breaker.h"
 #include "cache/dial.h"
+#include "cache/episode.h"
+#include "cache/greet.h"
 #include "cache/link.h"
 #include "cache/timing.h"
 
@@ -30,7 +32,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { GREETING_BUDGET = 400, TICK = 5000, MAX_PENDING = 4096, RUN_ID_SIZE = 64, WHY_SIZE = 160 };
+enum { GREETING_BUDGET = 400, TICK = 5000, MAX_PENDING = 4096, WHY_SIZE = GREET_WHY };
 
 enum phase { PHASE_IDLE, PHASE_DIALING, PHASE_GREETING, PHASE_UP };
 
@@ -53,8 +55,9 @@ struct store {
     struct breaker breaker;
     unsigned attempt; /* to connect, since it was last up */
     enum told told;
-    char refused[WHY_SIZE]; /* the last refusal that was told */
-    char run_id[RUN_ID_SIZE];
+    struct episode episode;
+    char why[WHY_SIZE]; /* the last trouble */
+    char run_id[GREET_RUN_ID];
     int64_t evicted;
     struct timing *timing; /* NULL: not noted */
     store_changed *changed;
@@ -97,13 +100,11 @@ static void tell_down(struct store *store, const char *why)
     store->told = TOLD_DOWN;
 }
 
-/* Once for the same words, until it is up again. */
-static void tell_refused(struct store *store, const char *why)
+/* Once for each kind of trouble, until it is over. */
+static void tell_trouble(struct store *store, enum notice_kind kind, const char *why)
 {
-    if (!strncmp(store->refused, why, sizeof(store->refused) - 1))
-        return;
-    snprintf(store->refused, sizeof(store->refused), "%s", why);
-    notice_give(store->notice, NOTICE_REDIS_REFUSED, why);
+    if (episode_meet(&store->episode, why, clock_mono()))
+        notice_give(store->notice, kind, why);
 }
 
 /* Those whose budget is over by now hear so, the others that the connection is lost. Their
@@ -124,10 +125,12 @@ static void drop(struct store *store, const char *why)
     struct store_batch *list = store->sent;
     bool was_up = store->phase == PHASE_UP;
 
+    dial_stop(&store->dial);
     if (store->link)
         link_close(store->link);
     store->link = NULL;
     store->phase = PHASE_IDLE;
+    snprintf(store->why, sizeof(store->why), "%s", why);
     store->broken = false;
     store->sent = NULL;
     store->pending = 0;
@@ -211,17 +214,28 @@ static bool learn_from(struct store *store, const struct store_batch *batch, cha
     const char *words;
     enum reply_trouble trouble = batch_trouble(batch, &words);
 
-    if (trouble == REPLY_FAILING)
+    snprintf(why, WHY_SIZE, "%s", words ? words : "");
+    if (words)
+        notice_give(store->notice, NOTICE_REDIS_ERROR, why);
+    switch (trouble) {
+    case REPLY_FINE:
+    case REPLY_WRONG: breaker_succeed(&store->breaker); return false;
+    case REPLY_FAILING:
+        snprintf(store->why, sizeof(store->why), "%s", why);
+        tell_trouble(store, NOTICE_REDIS_FAILING, why);
         breaker_fail(&store->breaker, clock_mono(), dial_random());
-    else if (trouble != REPLY_READONLY)
-        breaker_succeed(&store->breaker);
-    if (trouble == REPLY_FINE)
         return false;
-    snprintf(why, WHY_SIZE, "%s", words);
-    notice_give(store->notice, NOTICE_REDIS_ERROR, why);
-    if (trouble == REPLY_REFUSED)
-        tell_refused(store, why);
-    return trouble == REPLY_READONLY;
+    case REPLY_REFUSED:
+        tell_trouble(store, NOTICE_REDIS_REFUSED, why);
+        breaker_succeed(&store->breaker);
+        return false;
+    case REPLY_MOVED:
+        snprintf(why, WHY_SIZE, "%s", "it is a Redis Cluster, which cannot be used");
+        tell_trouble(store, NOTICE_REDIS_REFUSED, why);
+        return true;
+    case REPLY_READONLY: tell_trouble(store, NOTICE_REDIS_FAILING, why); return true;
+    }
+    return false;
 }
 
 /* The batch is out of the list before its callback runs, so that a drop out of that cannot meet it
@@ -246,47 +260,20 @@ static void on_reply(void *arg, void *tag, redisReply *reply)
         drop(store, why);
 }
 
-/* A field of INFO's "name:value" lines; "" where it is not, or is too long. */
-static const char *info_field(const char *info, const char *name, char *out, size_t size)
-{
-    size_t length = strlen(name), value;
-
-    out[0] = '\0';
-    for (const char *line = info; line; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, length) || line[length] != ':')
-            continue;
-        value = strcspn(line + length + 1, "\r\n");
-        if (value < size)
-            snprintf(out, size, "%.*s", (int)value, line + length + 1);
-        break;
-    }
-    return out;
-}
-
-/* Half a round trip late, which nothing here minds. Bounds keep a broken clock from overflowing. */
 static void learn_time(struct store *store, const struct store_reply *reply)
 {
-    int64_t seconds, micros;
+    int64_t unix_ms = greet_parse_time(reply);
 
-    if (store_reply_count(reply) != 2)
-        return;
-    for (size_t i = 0; i < 2; i++) {
-        if (store_reply_kind(store_reply_at(reply, i)) != STORE_KIND_TEXT)
-            return;
-    }
-    seconds = strtoll(store_reply_text(store_reply_at(reply, 0), NULL), NULL, 10);
-    micros = strtoll(store_reply_text(store_reply_at(reply, 1), NULL), NULL, 10);
-    if (seconds > 0 && seconds < INT32_MAX * INT64_C(128) && micros >= 0 && micros < 1000000)
-        clock_set_unix(store->clock, seconds * 1000 + micros / 1000);
+    if (unix_ms)
+        clock_set_unix(store->clock, unix_ms);
 }
 
-static void learn_info(struct store *store, const char *info)
+static void learn_info(struct store *store, const struct store_reply *reply)
 {
-    char text[32];
+    int64_t evicted = greet_parse_evicted(reply);
 
-    if (*info_field(info, "evicted_keys", text, sizeof(text)))
-        store->evicted = strtoll(text, NULL, 10);
+    if (evicted >= 0)
+        store->evicted = evicted;
 }
 
 static void on_tick_done(void *arg, enum store_status status,
@@ -297,8 +284,7 @@ static void on_tick_done(void *arg, enum store_status status,
     if (status != STORE_OK || count != 2)
         return;
     learn_time(store, reply[0]);
-    if (store_reply_kind(reply[1]) == STORE_KIND_TEXT)
-        learn_info(store, store_reply_text(reply[1], NULL));
+    learn_info(store, reply[1]);
 }
 
 /* Now and then, whatever the breaker says: a dead connection is found so, and the clock kept. */
@@ -319,52 +305,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     send_batch(store, batch, store->timeout, on_tick_done, store);
 }
 
-/* Any error, but one that passes, is the administrator's to mend, and told as such. */
-static bool greeting_refused(struct store *store, const struct store_reply *const *reply,
-                             size_t count, char why[WHY_SIZE])
-{
-    for (size_t i = 0; i < count; i++) {
-        if (store_reply_kind(reply[i]) != STORE_KIND_ERROR)
-            continue;
-        snprintf(why, WHY_SIZE, "%s", store_reply_text(reply[i], NULL));
-        if (reply_trouble((const redisReply *)reply[i]) != REPLY_FAILING)
-            tell_refused(store, why);
-        return true;
-    }
-    return false;
-}
-
-/* The greeting ends with INFO, ROLE, TIME. False, and why, where the server is not one to use. */
-static bool judge_greeting(struct store *store, const struct store_reply *const *reply,
-                           size_t count, char why[WHY_SIZE])
-{
-    const struct store_reply *info = reply[count - 3], *role = reply[count - 2];
-    bool has_info = store_reply_kind(info) == STORE_KIND_TEXT;
-    const char *text = has_info ? store_reply_text(info, NULL) : "";
-    const char *part;
-    char field[RUN_ID_SIZE];
-
-    if (!strcmp(info_field(text, "redis_mode", field, sizeof(field)), "cluster")) {
-        snprintf(why, WHY_SIZE, "it is a Redis Cluster, which cannot be used");
-        tell_refused(store, why);
-        return false;
-    }
-    if (greeting_refused(store, reply, count, why))
-        return false;
-    snprintf(why, WHY_SIZE, "greeting not understood");
-    if (!has_info || !store_reply_count(role))
-        return false;
-    part = store_reply_text(store_reply_at(role, 0), NULL);
-    if (!part || !*info_field(text, "run_id", store->run_id, sizeof(store->run_id)))
-        return false;
-    if (strcmp(info_field(text, "loading", field, sizeof(field)), "0") && *field) {
-        snprintf(why, WHY_SIZE, "loading its data");
-        return false;
-    }
-    snprintf(why, WHY_SIZE, "role is %s, not master", part);
-    return !strcmp(part, "master");
-}
-
 /* A server that greets is well: the trial that led here, if it was one, has succeeded. */
 static void go_up(struct store *store)
 {
@@ -372,7 +312,8 @@ static void go_up(struct store *store)
 
     store->phase = PHASE_UP;
     store->attempt = 0;
-    store->refused[0] = '\0';
+    store->why[0] = '\0';
+    episode_end(&store->episode);
     breaker_succeed(&store->breaker);
     arm(store->tick, TICK);
     dial_describe(&store->dial, where, sizeof(where));
@@ -390,42 +331,30 @@ static void on_greeted(void *arg, enum store_status status, const struct store_r
 
     if (status == STORE_TIMEOUT || status == STORE_LOST)
         return; /* out of drop */
-    if (!judge_greeting(store, reply, count, why)) {
-        drop(store, why);
+    switch (greet_judge(reply, count, store->run_id, why)) {
+    case GREET_GOOD:
+        learn_info(store, greet_info(reply, count));
+        learn_time(store, greet_time(reply, count));
+        go_up(store);
         return;
+    case GREET_NOT_NOW: tell_trouble(store, NOTICE_REDIS_FAILING, why); break;
+    case GREET_REPLICA:
+        tell_trouble(store,
+                     store->dial.asker.sentinel ? NOTICE_REDIS_FAILING : NOTICE_REDIS_REFUSED, why);
+        break;
+    case GREET_REFUSED: tell_trouble(store, NOTICE_REDIS_REFUSED, why); break;
     }
-    learn_info(store, store_reply_text(reply[count - 3], NULL));
-    learn_time(store, reply[count - 1]);
-    go_up(store);
+    drop(store, why);
 }
 
-/* One pipeline, whatever the answers: an AUTH that fails makes the others fail too. */
-static struct store_batch *greeting(const struct dial *dial)
-{
-    struct store_batch *batch = store_batch_new(false);
-    char database[16];
-
-    if (*dial->user)
-        store_batch_add(batch, "AUTH", dial->user, dial->password, NULL);
-    else if (*dial->password)
-        store_batch_add(batch, "AUTH", dial->password, NULL);
-    snprintf(database, sizeof(database), "%u", dial->database);
-    if (dial->database)
-        store_batch_add(batch, "SELECT", database, NULL);
-    store_batch_add(batch, "INFO", NULL);
-    store_batch_add(batch, "ROLE", NULL);
-    store_batch_add(batch, "TIME", NULL);
-    return batch;
-}
-
-static void on_dialed(void *arg, const struct dial_target *target)
+static void on_dialed(void *arg, const struct dial_target *target, const char *why_not)
 {
     struct store *store = arg;
     struct store_batch *batch;
     char why[WHY_SIZE];
 
     if (!target) {
-        drop(store, "host name has no address");
+        drop(store, why_not);
         return;
     }
     store->link = link_open(store->base, target, &store->link_hooks, why, sizeof(why));
@@ -433,7 +362,7 @@ static void on_dialed(void *arg, const struct dial_target *target)
         drop(store, why);
         return;
     }
-    batch = greeting(&store->dial);
+    batch = greet_batch(&store->dial);
     if (!batch_seal(batch)) {
         store_batch_free(batch);
         drop(store, "out of memory");
@@ -443,6 +372,17 @@ static void on_dialed(void *arg, const struct dial_target *target)
     store->phase = PHASE_GREETING;
     send_batch(store, batch, store->timeout > GREETING_BUDGET ? store->timeout : GREETING_BUDGET,
                on_greeted, store);
+}
+
+/* It is another server: what the one before did says nothing about it. */
+static void on_moved(void *arg)
+{
+    struct store *store = arg;
+
+    drop(store, "the Sentinels name another master");
+    breaker_init(&store->breaker);
+    store->attempt = 0;
+    arm(store->retry, 0);
 }
 
 /* Asking the breaker here makes this attempt its trial, where it is open. */
@@ -456,7 +396,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
         return;
     }
     store->phase = PHASE_DIALING;
-    dial_start(&store->dial, on_dialed, store);
+    dial_start(&store->dial);
 }
 
 static bool make_events(struct store *store)
@@ -480,7 +420,7 @@ struct store *store_new(struct event_base *base, const struct store_options *opt
     store->notice = notice;
     store->link_hooks = (struct link_hooks){.reply = on_reply, .gone = on_gone, .arg = store};
     breaker_init(&store->breaker);
-    if (!dial_init(&store->dial, options, dns) || !make_events(store)) {
+    if (!dial_init(&store->dial, options, dns, on_moved, on_dialed, store) || !make_events(store)) {
         store_free(store);
         return NULL;
     }
@@ -515,6 +455,13 @@ void store_free(struct store *store)
 bool store_is_up(const struct store *store)
 {
     return store && store->phase == PHASE_UP;
+}
+
+const char *store_trouble(const struct store *store)
+{
+    if (!store || (store->phase == PHASE_UP && store->breaker.state == BREAKER_CLOSED))
+        return "";
+    return *store->why ? store->why : "not connected yet";
 }
 
 const char *store_run_id(const struct store *store)

@@ -7,7 +7,8 @@
  * is down or left alone for now (breaker), nothing was sent, and no callback comes.
  *
  * Reconnects by itself with backoff and jitter, authenticates, selects, checks that it is no
- * Cluster and no read-only replica. A connection that missed a budget is given up: a late reply
+ * Cluster and no read-only replica. Where Sentinels name another master it goes there at once, and
+ * the breaker forgets the one before. A connection that missed a budget is given up: a late reply
  * must never be taken for another's. Breaker: 5 failures in 10 s leave Redis alone for 1 s,
  * doubling to 1.5 s with jitter, then one trial. Failures are a lost or refused connection, a
  * missed budget, and answers that the server cannot give now (LOADING, OOM, MISCONF, ...); these
@@ -27,14 +28,16 @@
 #include <stdint.h>
 
 struct event_base;
+struct sentinel;
 struct store;
 struct store_batch;
 struct store_reply; /* opaque: hiredis' */
 struct timing;
 
 struct store_options {
-    const char *path; /* unix socket, or NULL */
-    const char *host; /* name or address, when path is NULL */
+    struct sentinel *sentinel; /* names the server in place of the next three; outlives the store */
+    const char *path;          /* unix socket, or NULL */
+    const char *host;          /* name or address, when path is NULL */
     uint16_t port;
     unsigned database;
     const char *user, *password; /* "" for none */
@@ -68,6 +71,8 @@ struct store *store_new(struct event_base *base, const struct store_options *opt
 void store_free(struct store *store); /* batches under way hear STORE_LOST first */
 
 bool store_is_up(const struct store *store);
+/* Why it is down, or is left alone for now, in a few words; "" when it is well. */
+const char *store_trouble(const struct store *store);
 /* The server's run_id from INFO at this connection, "" while not up; and its evicted_keys, read
  * again every few seconds. */
 const char *store_run_id(const struct store *store);

@@ -1,9 +1,8 @@
 /*
- * The tracking connection: a bufferevent, hiredis' reader under guard, and a checked shape for
- * everything that may come.
+ * The tracking connection: a checked shape for everything that may come over its wire.
  *
- * Its life. IDLE until the retry timer; DIALING; CONNECTING; then the commands of `script` one
- * after the other, each with its answer checked; LISTENING, when invalidations come as
+ * Its life. IDLE until the retry timer; DIALING; CONNECTING; then one command after the other, each
+ * with its answer checked; LISTENING, when invalidations come as
  * ["message", "__redis__:invalidate", [key, ...] or nil]. Anything else in any state ends the
  * connection, and the owner forgets what it had cached: doubt costs a look-up, never a wrong
  * answer. The same goes for a flood that the reader's bounds refuse.
@@ -12,18 +11,15 @@
 
 #include "cache/clock.h"
 #include "cache/dial.h"
-#include "cache/reply.h"
+#include "cache/wire.h"
 
-#include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <event2/event.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/un.h>
 
-enum { SETUP_BUDGET = 1000, MAX_PREFIXES = 16, READ_SIZE = 16384, WHY_SIZE = 160 };
+enum { SETUP_BUDGET = 600, MAX_PREFIXES = 16, WHY_SIZE = 160 };
 
 #define CHANNEL "__redis__:invalidate"
 
@@ -32,6 +28,7 @@ enum track_state {
     TRACK_DIALING,
     TRACK_CONNECTING,
     TRACK_AUTH, /* from here on: the answer that is awaited */
+    TRACK_ROLE,
     TRACK_ID,
     TRACK_TRACKING,
     TRACK_SUBSCRIBE,
@@ -48,9 +45,7 @@ struct track {
     char *heartbeat;
     int64_t quiet;
     enum track_state state;
-    struct bufferevent *socket;
-    redisReader *reader;
-    struct reply_guard guard;
+    struct wire wire;
     struct event *retry, *silence; /* silence: of the set-up's answers, then of the heartbeat */
     unsigned attempt;
     bool told_down;
@@ -66,16 +61,12 @@ static void arm(struct event *event, int64_t delay)
 static void drop(struct track *track, const char *why)
 {
     bool was_up = track->state == TRACK_LISTENING;
-    char words[WHY_SIZE]; /* why may lie in the reader */
+    char words[WHY_SIZE]; /* why may lie in a reply */
 
     snprintf(words, sizeof(words), "%s", why);
     track->state = TRACK_IDLE;
-    if (track->socket)
-        bufferevent_free(track->socket);
-    track->socket = NULL;
-    if (track->reader)
-        redisReaderFree(track->reader);
-    track->reader = NULL;
+    dial_stop(&track->dial);
+    wire_close(&track->wire);
     event_del(track->silence);
     arm(track->retry, dial_backoff(track->attempt++, dial_random()));
     if (!track->told_down)
@@ -94,32 +85,23 @@ static void on_silence(evutil_socket_t fd, short what, void *arg)
     drop(track, track->state == TRACK_LISTENING ? "own heartbeat not heard" : "no answer in time");
 }
 
-/* False when out of memory. */
-static bool say(struct track *track, const char **word, int count)
-{
-    size_t length[MAX_PREFIXES * 2 + 8];
-    char *text = NULL;
-    long long size;
-    int failed = -1;
-
-    for (int i = 0; i < count; i++)
-        length[i] = strlen(word[i]);
-    size = redisFormatCommandArgv(&text, count, word, length);
-    if (size >= 0)
-        failed = bufferevent_write(track->socket, text, (size_t)size);
-    redisFreeCommand(text);
-    return !failed;
-}
-
 static bool say_auth(struct track *track)
 {
     const char *word[] = {"AUTH", track->dial.user, track->dial.password};
 
     track->state = TRACK_AUTH;
     if (*track->dial.user)
-        return say(track, word, 3);
+        return wire_say(&track->wire, word, 3);
     word[1] = track->dial.password;
-    return say(track, word, 2);
+    return wire_say(&track->wire, word, 2);
+}
+
+static bool say_role(struct track *track)
+{
+    const char *word[] = {"ROLE"};
+
+    track->state = TRACK_ROLE;
+    return wire_say(&track->wire, word, 1);
 }
 
 static bool say_id(struct track *track)
@@ -127,7 +109,7 @@ static bool say_id(struct track *track)
     const char *word[] = {"CLIENT", "ID"};
 
     track->state = TRACK_ID;
-    return say(track, word, 2);
+    return wire_say(&track->wire, word, 2);
 }
 
 /* The tracked connection is the one that subscribes: if either half were to die alone, nobody would
@@ -136,7 +118,7 @@ static bool say_tracking(struct track *track, long long id)
 {
     const char *word[MAX_PREFIXES * 2 + 8] = {"CLIENT", "TRACKING", "ON", "REDIRECT"};
     char text[32];
-    int count = 4;
+    size_t count = 4;
 
     snprintf(text, sizeof(text), "%lld", id);
     word[count++] = text;
@@ -146,7 +128,7 @@ static bool say_tracking(struct track *track, long long id)
         word[count++] = track->prefix[i];
     }
     track->state = TRACK_TRACKING;
-    return say(track, word, count);
+    return wire_say(&track->wire, word, count);
 }
 
 static bool say_subscribe(struct track *track)
@@ -154,7 +136,7 @@ static bool say_subscribe(struct track *track)
     const char *word[] = {"SUBSCRIBE", CHANNEL};
 
     track->state = TRACK_SUBSCRIBE;
-    return say(track, word, 2);
+    return wire_say(&track->wire, word, 2);
 }
 
 static void go_up(struct track *track)
@@ -226,13 +208,21 @@ static bool is_subscribed(const redisReply *reply)
            reply->element[2]->type == REDIS_REPLY_INTEGER;
 }
 
-/* The answer to the last command, and the next command. False where the answer is another. */
-/* Each answer is checked before the next word is said, so a server that is no Redis, or not ours,
- * gets no further. */
+/* A replica hears of changes too, but later, and of the ones after a failover maybe never. */
+static bool is_master(const redisReply *reply)
+{
+    return reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+           reply_is_word(reply->element[0], "master");
+}
+
+/* The answer to the last command, and the next command. False where the answer is another. Each is
+ * checked before the next word is said, so a server that is no Redis, or not ours, gets no further.
+ */
 static bool advance(struct track *track, const redisReply *reply)
 {
     switch (track->state) {
-    case TRACK_AUTH: return reply_is_word(reply, "OK") && say_id(track);
+    case TRACK_AUTH: return reply_is_word(reply, "OK") && say_role(track);
+    case TRACK_ROLE: return is_master(reply) && say_id(track);
     case TRACK_ID:
         return reply->type == REDIS_REPLY_INTEGER && reply->integer > 0 &&
                say_tracking(track, reply->integer);
@@ -250,118 +240,55 @@ static bool advance(struct track *track, const redisReply *reply)
     return false;
 }
 
-static void take_reply(struct track *track, const redisReply *reply)
-{
-    if (advance(track, reply))
-        return;
-    drop(track, reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer");
-}
-
-/* Replies are freed here, and a reply may end the connection, reader and all. */
-static void take_replies(struct track *track)
-{
-    void *reply = NULL;
-
-    while (track->reader) {
-        if (redisReaderGetReply(track->reader, &reply) != REDIS_OK) {
-            drop(track, track->guard.refused ? "oversized reply" : track->reader->errstr);
-            return;
-        }
-        if (!reply)
-            break;
-        take_reply(track, reply);
-        freeReplyObject(reply);
-    }
-    if (track->reader && reply_is_overlong(track->reader))
-        drop(track, "reply too long");
-}
-
-/* All that libevent has is fed to the reader and forgotten: what waits for more lies in the reader
- * only, where its size is bounded. */
-static void on_readable(struct bufferevent *socket, void *arg)
+static void on_reply(void *arg, const redisReply *reply)
 {
     struct track *track = arg;
-    struct evbuffer *input = bufferevent_get_input(socket);
-    size_t length = evbuffer_get_length(input);
-    const char *data = (const char *)evbuffer_pullup(input, -1);
+    bool was_role = track->state == TRACK_ROLE;
 
-    if (!data)
+    if (advance(track, reply))
         return;
-    if (redisReaderFeed(track->reader, data, length) != REDIS_OK) {
-        drop(track, "out of memory");
-        return;
-    }
-    evbuffer_drain(input, length);
-    take_replies(track);
+    if (reply->type == REDIS_REPLY_ERROR)
+        drop(track, reply->str);
+    else
+        drop(track, was_role ? "not a master" : "unexpected answer");
 }
 
-static void on_connected(struct track *track)
+static void on_connected(void *arg)
 {
-    bool said = *track->dial.user || *track->dial.password ? say_auth(track) : say_id(track);
+    struct track *track = arg;
+    bool said = *track->dial.user || *track->dial.password ? say_auth(track) : say_role(track);
 
     if (!said)
         drop(track, "out of memory");
 }
 
-static void on_event(struct bufferevent *socket, short what, void *arg)
+static void on_gone(void *arg, const char *why)
+{
+    drop(arg, why);
+}
+
+static const struct wire_hooks wire_hooks = {
+    .connected = on_connected, .reply = on_reply, .gone = on_gone};
+
+static void on_dialed(void *arg, const struct dial_target *target, const char *why)
 {
     struct track *track = arg;
 
-    (void)socket;
-    if (what & BEV_EVENT_CONNECTED)
-        on_connected(track);
-    else if (what & BEV_EVENT_EOF)
-        drop(track, "closed by the server");
-    else
-        drop(track, evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
-}
-
-static socklen_t target_sockaddr(const struct dial_target *target, struct sockaddr_storage *out)
-{
-    struct sockaddr_un *un = (struct sockaddr_un *)out;
-
-    memset(out, 0, sizeof(*out));
-    if (!target->path)
-        return net_addr_sockaddr(&target->addr, target->port, out);
-    if (strlen(target->path) >= sizeof(un->sun_path))
-        return 0;
-    un->sun_family = AF_UNIX;
-    strcpy(un->sun_path, target->path);
-    return sizeof(*un);
-}
-
-static bool open_socket(struct track *track)
-{
-    track->reader = redisReaderCreate();
-    track->socket = bufferevent_socket_new(track->base, -1, BEV_OPT_CLOSE_ON_FREE);
-    if (!track->reader || !track->socket)
-        return false;
-    reply_guard_install(&track->guard, track->reader, NULL, NULL);
-    bufferevent_set_max_single_read(track->socket, READ_SIZE);
-    bufferevent_setcb(track->socket, on_readable, NULL, on_event, track);
-    return !bufferevent_enable(track->socket, EV_READ | EV_WRITE);
-}
-
-static void on_dialed(void *arg, const struct dial_target *target)
-{
-    struct track *track = arg;
-    struct sockaddr_storage sa;
-    socklen_t length;
-
-    if (!target || !(length = target_sockaddr(target, &sa))) {
-        drop(track, target ? "path too long" : "host name has no address");
-        return;
-    }
-    if (!open_socket(track)) {
-        drop(track, "out of memory");
+    if (!target || !wire_open(&track->wire, track->base, target, &wire_hooks, track, &why)) {
+        drop(track, why);
         return;
     }
     track->state = TRACK_CONNECTING;
     arm(track->silence, SETUP_BUDGET);
-    /* A connect that fails at once has told on_event by then, or tells here. */
-    if (bufferevent_socket_connect(track->socket, (struct sockaddr *)&sa, (int)length) &&
-        track->state == TRACK_CONNECTING)
-        drop(track, evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+}
+
+static void on_moved(void *arg)
+{
+    struct track *track = arg;
+
+    drop(track, "the Sentinels name another master");
+    track->attempt = 0;
+    arm(track->retry, 0);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
@@ -370,7 +297,7 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 
     (void)fd, (void)what;
     track->state = TRACK_DIALING;
-    dial_start(&track->dial, on_dialed, track);
+    dial_start(&track->dial);
 }
 
 static bool copy_options(struct track *track, const struct track_options *options)
@@ -401,8 +328,8 @@ struct track *track_new(struct event_base *base, const struct track_options *opt
     track->notice = notice;
     track->retry = evtimer_new(base, on_retry, track);
     track->silence = evtimer_new(base, on_silence, track);
-    if (!dial_init(&track->dial, &options->server, dns) || !copy_options(track, options) ||
-        !track->retry || !track->silence) {
+    if (!dial_init(&track->dial, &options->server, dns, on_moved, on_dialed, track) ||
+        !copy_options(track, options) || !track->retry || !track->silence) {
         track_free(track);
         return NULL;
     }
@@ -414,10 +341,7 @@ void track_free(struct track *track)
 {
     if (!track)
         return;
-    if (track->socket)
-        bufferevent_free(track->socket);
-    if (track->reader)
-        redisReaderFree(track->reader);
+    wire_close(&track->wire);
     if (track->retry)
         event_free(track->retry);
     if (track->silence)

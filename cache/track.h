@@ -2,8 +2,7 @@
  * The tracking connection: what others change in Redis, heard at once (SPEC 8, last paragraph).
  *
  * One RESP2 connection of its own with CLIENT TRACKING ON REDIRECT <itself> BCAST for a few
- * prefixes, subscribed to __redis__:invalidate. A bufferevent feeds hiredis' redisReader, since
- * hiredis' own subscriber aborts on replies it does not expect. Proven alive by hearing, now and
+ * prefixes, subscribed to __redis__:invalidate, to a master only. Proven alive by hearing, now and
  * then, a key that this node itself writes (its node heartbeat); silent for longer than quiet, or
  * lost: everything heard before counts no more, and the hook is told.
  */

@@ -195,7 +195,7 @@ struct conf {
         unsigned database;
         char *user;     /* "" for none */
         char *password; /* "" for none; read from password_file */
-        char *sentinel; /* "h1:p,h2:p/master" without the scheme */
+        char *sentinel; /* "h1:p,h2:p/master" without scheme and user */
         char *prefix;
         int64_t timeout;
         size_t entries;

@@ -8,7 +8,7 @@
 #include <ctype.h>
 #include <string.h>
 
-enum { REDIS_PORT = 6379, SENTINEL_PORT = 26379, DATABASE_MAX = 65535 };
+enum { REDIS_PORT = 6379, SENTINEL_PORT = 26379, DATABASE_MAX = 65535, SENTINELS_MAX = 16 };
 
 static bool copy_text(char *out, size_t size, const char *text, size_t length)
 {
@@ -79,22 +79,28 @@ static const char *parse_tcp(const char *rest, struct conf_redis_url *out)
     return NULL;
 }
 
-/* Checks the hosts one by one and keeps the whole text. */
+/* Checks the hosts one by one; they are kept as written. */
 static const char *parse_sentinel(const char *rest, struct conf_redis_url *out)
 {
-    const char *slash = strchr(rest, '/');
+    const char *trouble = parse_user(&rest, out), *slash = strchr(rest, '/');
     struct conf_redis_url one;
     char hosts[sizeof out->sentinel], *list = hosts, *host;
+    size_t count = 0;
 
     out->kind = CONF_REDIS_SENTINEL;
+    if (trouble)
+        return trouble;
     if (!slash || !conf_value_is_token(slash + 1, 64))
         return "no name of a master after '/'";
     if (!copy_text(out->sentinel, sizeof out->sentinel, rest, strlen(rest)) ||
         !copy_text(hosts, sizeof hosts, rest, (size_t)(slash - rest)))
         return "too long";
-    while ((host = strsep(&list, ",")))
+    while ((host = strsep(&list, ","))) {
         if (!parse_host(host, SENTINEL_PORT, &one))
             return "not a list of host:port";
+        if (++count > SENTINELS_MAX)
+            return "more than 16 Sentinels";
+    }
     return NULL;
 }
 
@@ -110,6 +116,7 @@ const char *conf_redis_parse(const char *text, struct conf_redis_url *out)
     if (strncmp(text, "sentinel://", 11) == 0)
         return parse_sentinel(text + 11, out);
     if (strncmp(text, "rediss://", 9) == 0)
-        return "TLS is not available with this hiredis: use stunnel and its local port";
-    return "neither unix:/path, redis://[user@]host:port[/db] nor sentinel://h:p,h:p/master";
+        return "no TLS in this build: use stunnel and its local port (mxwarden.conf(5), TLS)";
+    return "neither unix:/path, redis://[user@]host:port[/db] nor "
+           "sentinel://[user@]h:p,h:p/master";
 }

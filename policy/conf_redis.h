@@ -1,6 +1,6 @@
 /*
  * How Redis is named: "" | "unix:/path" | "redis://[user@]host:port[/db]" |
- * "sentinel://h1:p,h2:p,h3:p/master-name". Pure.
+ * "sentinel://[user@]h1:p,h2:p,h3:p/master-name". Pure.
  */
 #ifndef POLICY_CONF_REDIS_H
 #define POLICY_CONF_REDIS_H
@@ -14,7 +14,7 @@ struct conf_redis_url {
     uint16_t port;
     unsigned database;
     char user[128];
-    char sentinel[1024]; /* what follows the scheme */
+    char sentinel[1024]; /* what follows the scheme and the user */
 };
 
 /* NULL when well, else what is wrong (static). */

@@ -8,6 +8,7 @@
 #include "cache/dns.h"
 #include "cache/fetch.h"
 #include "cache/keys.h"
+#include "cache/sentinel.h"
 #include "cache/store.h"
 #include "cache/timing.h"
 #include "cache/track.h"
@@ -48,7 +49,8 @@ struct daemon {
     struct timing redis_times;
     struct notice notice;
     struct dns *dns;
-    struct store *store; /* NULL without Redis */
+    struct sentinel *sentinel; /* NULL without Sentinels */
+    struct store *store;       /* NULL without Redis */
     struct track *track;
     struct fetch *fetch;
     struct memory *memory;
@@ -218,14 +220,12 @@ static struct fetch_options fetch_options(const struct conf *conf)
     };
 }
 
-static bool has_redis(const struct conf *conf)
+static struct store_options store_options(const struct daemon *daemon)
 {
-    return conf->cache.kind == CONF_REDIS_UNIX || conf->cache.kind == CONF_REDIS_TCP;
-}
+    const struct conf *conf = daemon->conf;
 
-static struct store_options store_options(const struct conf *conf)
-{
     return (struct store_options){
+        .sentinel = daemon->sentinel,
         .path = conf->cache.kind == CONF_REDIS_UNIX ? conf->cache.path : NULL,
         .host = conf->cache.host,
         .port = conf->cache.port,
@@ -236,25 +236,40 @@ static struct store_options store_options(const struct conf *conf)
     };
 }
 
+static bool build_store(struct daemon *daemon)
+{
+    const struct conf *conf = daemon->conf;
+    const struct sentinel_options sentinel = {
+        .list = conf->cache.sentinel, .user = conf->cache.user, .password = conf->cache.password};
+    struct store_options store;
+
+    if (conf->cache.kind == CONF_REDIS_NONE)
+        return true;
+    if (conf->cache.kind == CONF_REDIS_SENTINEL) {
+        daemon->sentinel = sentinel_new(daemon->base, &sentinel, daemon->dns, &daemon->notice);
+        if (!daemon->sentinel)
+            return false;
+    }
+    store = store_options(daemon);
+    daemon->store = store_new(daemon->base, &store, &daemon->clock, daemon->dns, &daemon->notice);
+    if (daemon->store)
+        store_set_timing(daemon->store, &daemon->redis_times);
+    return daemon->store != NULL;
+}
+
 static bool build_cache(struct daemon *daemon)
 {
     const struct conf *conf = daemon->conf;
     struct dns_options dns = dns_options(conf);
     struct fetch_options fetch = fetch_options(conf);
-    struct store_options store = store_options(conf);
 
     daemon->dns = dns_new(daemon->base, &dns, &daemon->notice);
     if (!daemon->dns) {
         log_error("cannot use the DNS servers %s", conf->dns.servers);
         return false;
     }
-    if (has_redis(conf)) {
-        daemon->store =
-            store_new(daemon->base, &store, &daemon->clock, daemon->dns, &daemon->notice);
-        if (!daemon->store)
-            return false;
-        store_set_timing(daemon->store, &daemon->redis_times);
-    }
+    if (!build_store(daemon))
+        return false;
     daemon->fetch = fetch_new(daemon->base, &fetch, &daemon->clock, daemon->dns, daemon->store,
                               &daemon->notice);
     return daemon->fetch != NULL;
@@ -295,7 +310,7 @@ static bool build_track(struct daemon *daemon)
     const char *prefix[TRACKED];
     const struct track_hooks hooks = {
         .changed = on_tracked, .lost = on_track_lost, .up = on_track_up, .arg = daemon};
-    struct track_options options = {.server = store_options(daemon->conf),
+    struct track_options options = {.server = store_options(daemon),
                                     .prefix = prefix,
                                     .prefix_count = TRACKED,
                                     .heartbeat = heartbeat,
@@ -453,6 +468,7 @@ void daemon_free(struct daemon *daemon)
     /* What waits for Redis hears that it is lost, while its owner is still there. */
     if (daemon->store)
         store_free(daemon->store);
+    sentinel_free(daemon->sentinel);
     memory_free(daemon->memory);
     pause_free(daemon->pause);
     if (daemon->dns)

@@ -173,23 +173,47 @@ static const struct {
      NOTICE_REDIS_REFUSED,
      "Cluster",
      ""},
+    {"a cluster, said otherwise",
+     {"INFO", "$34\r\nrun_id:abc\r\ncluster_enabled:1\r\n123\r\n", 0},
+     false,
+     NOTICE_REDIS_REFUSED,
+     "Cluster",
+     ""},
+    {"a cluster, by its errors",
+     {"INFO", "-MOVED 1 192.0.2.1:6379\r\n", 0},
+     false,
+     NOTICE_REDIS_REFUSED,
+     "Cluster",
+     ""},
     {"loading",
      {"INFO", "$24\r\nrun_id:abc\r\nloading:1\r\n\n\r\n", 0},
      false,
-     NOTICE_REDIS_DOWN,
-     "loading",
+     NOTICE_REDIS_FAILING,
+     "LOADING",
      ""},
     {"loading, said by errors",
      {"INFO", "-LOADING wait\r\n", 0},
      false,
-     NOTICE_REDIS_DOWN,
+     NOTICE_REDIS_FAILING,
      "LOADING",
+     ""},
+    {"its master is down",
+     {"INFO", "-MASTERDOWN Link with MASTER is down\r\n", 0},
+     false,
+     NOTICE_REDIS_FAILING,
+     "MASTERDOWN",
      ""},
     {"a replica",
      {"ROLE", "*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$9\r\nconnected\r\n:1\r\n", 0},
      false,
-     NOTICE_REDIS_DOWN,
-     "slave",
+     NOTICE_REDIS_REFUSED,
+     "it is a read-only replica",
+     ""},
+    {"a sentinel",
+     {"ROLE", "*2\r\n$8\r\nsentinel\r\n*0\r\n", 0},
+     false,
+     NOTICE_REDIS_REFUSED,
+     "its role is sentinel",
      ""},
     {"no run_id", {"INFO", "$5\r\nhello\r\n", 0}, false, NOTICE_REDIS_DOWN, "not understood", ""},
     {"INFO nil", {"INFO", "$-1\r\n", 0}, false, NOTICE_REDIS_DOWN, "not understood", ""},
@@ -243,6 +267,10 @@ static void test_greetings(void **state)
         assert_int_equal(is_up(&world), greetings[i].up);
         assert_int_equal(world.notices.count[greetings[i].kind], 1);
         assert_non_null(strstr(world.notices.last[greetings[i].kind], greetings[i].detail));
+        if (greetings[i].up)
+            assert_string_equal(store_trouble(world.store), "");
+        else
+            assert_non_null(strstr(store_trouble(world.store), greetings[i].detail));
         world_close(&world);
     }
 }
@@ -339,6 +367,8 @@ static const struct {
      "OOM command not allowed"},
     {"read-only", "-READONLY You can't\r\n", STORE_ERROR, false, STORE_KIND_ERROR,
      "READONLY You can't"},
+    {"a cluster's", "-MOVED 866 192.0.2.1:6379\r\n", STORE_ERROR, false, STORE_KIND_ERROR,
+     "MOVED 866 192.0.2.1:6379"},
     {"silence", NULL, STORE_TIMEOUT, false, 0, ""},
     {"a length that lies", "$100\r\nabc\r\n", STORE_TIMEOUT, false, 0, ""},
     {"a huge length", "$9223372036854775807\r\nabc\r\n", STORE_TIMEOUT, false, 0, ""},
@@ -776,6 +806,9 @@ static void test_real_full(void **state)
     }
     assert_int_equal(ask_one(&world, "SET a 1"), -1); /* the breaker */
     assert_true(store_is_up(world.store));
+    assert_non_null(strstr(store_trouble(world.store), "OOM"));
+    assert_int_equal(world.notices.count[NOTICE_REDIS_FAILING], 1);
+    assert_non_null(strstr(world.notices.last[NOTICE_REDIS_FAILING], "OOM"));
     start = clock_mono();
     while (ask_one(&world, "SET a 1") == -1 && clock_mono() - start < SOON)
         box_wait(world.base, box_never, NULL, 10);
@@ -786,6 +819,7 @@ static void test_real_full(void **state)
     start = clock_mono();
     assert_true(box_wait(world.base, is_writable, &world, SOON));
     assert_true(clock_mono() - start < 2000);
+    assert_string_equal(store_trouble(world.store), "");
     real_close(&world, &box);
 }
 

@@ -111,6 +111,12 @@ static const struct {
     {"wrong password", {"AUTH", "-WRONGPASS invalid\r\n", 0}, "x", "WRONGPASS"},
     {"password wanted", {"CLIENT ID", "-NOAUTH wanted\r\n", 0}, "", "NOAUTH"},
     {"AUTH a number", {"AUTH", ":1\r\n", 0}, "x", "unexpected"},
+    {"a replica",
+     {"ROLE", "*5\r\n$5\r\nslave\r\n$1\r\nh\r\n:1\r\n$9\r\nconnected\r\n:1\r\n", 0},
+     "",
+     "not a master"},
+    {"ROLE a number", {"ROLE", ":1\r\n", 0}, "", "not a master"},
+    {"ROLE empty", {"ROLE", "*0\r\n", 0}, "", "not a master"},
     {"id no number", {"CLIENT ID", "+7\r\n", 0}, "", "unexpected"},
     {"id negative", {"CLIENT ID", ":-7\r\n", 0}, "", "unexpected"},
     {"tracking unknown", {"CLIENT TRACKING", "-ERR unknown\r\n", 0}, "", "ERR unknown"},
@@ -457,7 +463,8 @@ static void test_real_acl(void **state)
     (void)state;
     BOX_NEEDS_SERVER();
     box_open(&box);
-    box_say(&box, "ACL SETUSER mxw on >good ~mxw1:* &__redis__:invalidate +client +subscribe");
+    box_say(&box, "ACL SETUSER mxw on >good ~mxw1:* &__redis__:invalidate "
+                  "+role +client|id +client|tracking +subscribe");
     world_open(&world);
     world.options.server.user = "mxw";
     world.options.server.password = "good";
