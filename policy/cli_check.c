@@ -144,13 +144,16 @@ static void check_mta(const struct conf *conf, struct mtacheck *findings)
 static void check_redis(const char *path, struct mtacheck *findings)
 {
     json_t *request = json_pack("{s:s}", "command", "stats");
-    const char *why, *state;
-    json_t *reply = cli_ask_quietly(path, request, &why);
+    const char *why, *state, *trouble;
+    json_t *reply = cli_ask_quietly(path, request, &why), *redis = json_object_get(reply, "redis");
 
-    state = json_string_value(json_object_get(json_object_get(reply, "redis"), "state"));
-    if (state && strcmp(state, "down") == 0)
-        mtacheck_add(findings, MTACHECK_ERROR, "see its log, cache.redis and cache.password_file",
-                     "mxwardend cannot use Redis: nothing is shared, and everybody is accepted");
+    state = json_string_value(json_object_get(redis, "state"));
+    trouble = json_string_value(json_object_get(redis, "trouble"));
+    if (state && strcmp(state, "none") != 0 && trouble && *trouble)
+        mtacheck_add(
+            findings, MTACHECK_ERROR, "see its log, cache.redis and cache.password_file",
+            "mxwardend cannot use Redis (%s): nothing is shared, and everybody is accepted",
+            trouble);
     else if (state && strcmp(state, "up") == 0)
         mtacheck_add(findings, MTACHECK_OK, "", "mxwardend uses Redis");
     json_decref(reply);

@@ -174,13 +174,15 @@ static void print_mx(const struct cli *cli, const json_t *reply)
 
 static void print_stats(const struct cli *cli, const json_t *reply)
 {
-    json_t *counters = json_object_get(reply, "counters");
+    json_t *counters = json_object_get(reply, "counters"), *redis = json_object_get(reply, "redis");
     struct cli_table table;
-    char text[TEXT_SIZE];
+    char text[TEXT_SIZE], state[4 * TEXT_SIZE];
 
     put_line(cli, "node", text_of(reply, "node"));
     put_line(cli, "up for", age_text(reply, "since", text));
-    put_line(cli, "redis", text_of(json_object_get(reply, "redis"), "state"));
+    snprintf(state, sizeof state, "%s%s%s", text_of(redis, "state"),
+             *text_of(redis, "trouble") ? ": " : "", text_of(redis, "trouble"));
+    put_line(cli, "redis", state);
     if (json_object_size(counters) == 0)
         return;
     fputc('\n', cli->out);

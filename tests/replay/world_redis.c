@@ -668,6 +668,11 @@ bool store_is_up(const struct store *store)
     return store && store->up;
 }
 
+const char *store_trouble(const struct store *store)
+{
+    return store_is_up(store) ? "" : "down";
+}
+
 const char *store_run_id(const struct store *store)
 {
     return store->up ? redis.run_id : "";

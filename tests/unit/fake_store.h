@@ -308,6 +308,11 @@ bool store_is_up(const struct store *store)
     return fake.up;
 }
 
+const char *store_trouble(const struct store *store)
+{
+    return store_is_up(store) ? "" : "down";
+}
+
 struct store_batch *store_batch_new(bool transaction)
 {
     struct store_batch *batch = calloc(1, sizeof *batch);

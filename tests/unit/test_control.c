@@ -308,6 +308,11 @@ bool store_is_up(const struct store *store)
     return false;
 }
 
+const char *store_trouble(const struct store *store)
+{
+    return store_is_up(store) ? "" : "down";
+}
+
 /* A report over Redis is the replay's; here Redis is away. */
 struct store_batch *store_batch_new(bool transaction)
 {
