@@ -161,7 +161,7 @@ static void on_tracked(void *arg, const char *key)
     case KEYS_OK: memory_forget_learned(daemon->memory, rest); break;
     case KEYS_NODE: site_changed(daemon->site, rest); break;
     case KEYS_EPOCH: memory_changed(daemon->memory); break;
-    case KEYS_HEALTH: /* every node probes for itself */
+    case KEYS_HEALTH: watch_changed(daemon->watch, rest); break;
     case KEYS_OTHER: break;
     }
 }

@@ -107,6 +107,8 @@ static void watch_facts(struct survey *survey, const char *host, uint16_t port,
 
     for (size_t i = 0; i < count; i++)
         watch_want(survey->parts.watch, host, port, &all[i], purpose, domain);
+    if (purpose == WATCH_ROUTE && addr && addr->state == FACTS_OK)
+        watch_only(survey->parts.watch, host, port, all, count, purpose);
 }
 
 /* False while the host has not been resolved. */

@@ -212,6 +212,33 @@ void watch_want(struct watch *watch, const char *host, uint16_t port, const stru
         snprintf(target->place->rcpt_domain, sizeof target->place->rcpt_domain, "%s", rcpt_domain);
 }
 
+static bool is_among(const struct net_addr *addr, const struct net_addr *all, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (net_addr_equal(addr, &all[i]))
+            return true;
+    return false;
+}
+
+void watch_only(struct watch *watch, const char *name, uint16_t port, const struct net_addr *addr,
+                size_t count, enum watch_purpose purpose)
+{
+    const struct watch_host *host = watch_find_host(watch, name, port);
+    struct watch_target *target = host ? LIST_FIRST(&host->targets) : NULL;
+
+    while (target && count > 0) {
+        struct watch_target *next = LIST_NEXT(target, of_host);
+        if (!is_among(&target->place->addr, addr, count)) {
+            for (int i = 0; i < WATCH_PURPOSES; i++)
+                if (purpose & (1U << i))
+                    target->wanted[i] = 0;
+            if (!watch_purposes(target, clock_mono()))
+                target_drop(target); /* and the host with its last */
+        }
+        target = next;
+    }
+}
+
 /* --- views ------------------------------------------------------------------------------------ */
 
 unsigned watch_purposes(const struct watch_target *target, int64_t now)
@@ -232,8 +259,9 @@ void watch_view_fill(const struct watch_target *target, const struct watch_place
         .addr = place->addr,
         .purposes = watch_purposes(target, clock_mono()),
         .health = place->health,
-        .age = place->ended ? clock_mono() - place->ended
-                            : (clock_unix(place->watch->clock) - place->health.at) * 1000,
+        .age = place->ended && !place->borrowed
+                   ? clock_mono() - place->ended
+                   : (clock_unix(place->watch->clock) - place->health.at) * 1000,
         .observed = place->observed,
         .missing = place->missing,
     };
@@ -273,9 +301,27 @@ bool watch_is_better(const struct health *a, const struct health *b)
     return a->state == HEALTH_UP ? a->since < b->since : a->at > b->at;
 }
 
+static bool is_for_routes(const struct watch_target *target)
+{
+    return (watch_purposes(target, clock_mono()) & (WATCH_ROUTE | WATCH_FLUSH)) != 0;
+}
+
+static bool has_for_routes(const struct watch_host *host)
+{
+    const struct watch_target *target;
+
+    LIST_FOREACH(target, &host->targets, of_host)
+    {
+        if (is_for_routes(target))
+            return true;
+    }
+    return false;
+}
+
 /* State, since and targets. */
 static struct watch_host_view host_join(const struct watch_host *host)
 {
+    bool routes = has_for_routes(host);
     struct watch_host_view view = {.state = HEALTH_UNKNOWN, .ramp = TIER_FULL_WEIGHT};
     const struct health *up = NULL;
     const struct watch_target *target;
@@ -285,6 +331,8 @@ static struct watch_host_view host_join(const struct watch_host *host)
     LIST_FOREACH(target, &host->targets, of_host)
     {
         const struct health *health = &target->place->health;
+        if (routes && !is_for_routes(target))
+            continue;
         view.targets++;
         if (health->state == HEALTH_UP && (!up || watch_is_better(health, up)))
             up = health;

@@ -19,8 +19,9 @@
  *
  * State is shared under health:<host>:<port>, field = this node: "state,streak,since,at,ms" of the
  * host's best address. A target that begins reads this node's own field first, so that a restart
- * does not begin anew (since); without one the freshest of other nodes' stands in until the first
- * result of its own. Results older than two intervals count for nothing.
+ * does not begin anew (since). Without one, and whenever this node's own probes cannot be made for
+ * longer than two intervals, the freshest of other nodes' stands in, as they write it, until the
+ * next result of its own. Results older than two intervals count for nothing.
  *
  * Two names on one address share its probe and its health.
  *
@@ -75,8 +76,9 @@ struct watch_view {       /* of one target; a copy */
     char detail[128]; /* of the last probe or proof, for people; printable */
 };
 
-/* The host as a whole, for routes: UP if any address is, DOWN if all are, else UNKNOWN. Slow start
- * and damping are the host's too, not an address's: one that keeps an address up never went. */
+/* The host as a whole, for routes: UP if any address is, DOWN if all are, else UNKNOWN; where some
+ * are wanted for routes, only those (the guard looks at addresses that others resolved, too). Slow
+ * start and damping are the host's too, not an address's: one that keeps an address up never went. */
 struct watch_host_view {
     enum health_state state;
     int64_t since; /* Unix seconds; of UP: since when any address has been */
@@ -103,6 +105,12 @@ void watch_set_conf(struct watch *watch, struct conf *conf); /* keeps targets an
  * nothing new is watched. */
 void watch_want(struct watch *watch, const char *host, uint16_t port, const struct net_addr *addr,
                 enum watch_purpose purpose, const char *rcpt_domain);
+/* The host's addresses are these and no others, at least one: a target at another is not wanted for
+ * that purpose any more, and goes where nothing else wants it. */
+void watch_only(struct watch *watch, const char *host, uint16_t port, const struct net_addr *addr,
+                size_t count, enum watch_purpose purpose);
+/* Some node has written what is shared about "host:port". */
+void watch_changed(struct watch *watch, const char *host);
 /* False where it is not watched. */
 bool watch_get(const struct watch *watch, const char *host, uint16_t port,
                const struct net_addr *addr, struct watch_view *out);

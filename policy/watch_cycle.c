@@ -216,7 +216,7 @@ static void result_note(struct watch_place *place, bool good, int32_t ms)
     /* Our own first result decides at once, and keeps others' times only where it agrees. */
     if (place->borrowed && place->health.last_good != good)
         borrowed_drop(place);
-    place->borrowed = false;
+    place->borrowed = place->blind = false;
     place->ended = clock_mono();
     health_note(&place->health, &rule, good, ms, now);
     if (place->saved.state != HEALTH_UNKNOWN)
@@ -228,6 +228,21 @@ static void result_note(struct watch_place *place, bool good, int32_t ms)
     }
 }
 
+/* Our own trouble says nothing of the host; the last result counts for a while. */
+static void result_miss(struct watch_place *place)
+{
+    int64_t age = clock_mono() - place->ended;
+    struct watch_target *target;
+
+    place->blind = !place->ended || age > watch_share_gap(place->watch) * 1000;
+    if (!place->blind)
+        return;
+    LIST_FOREACH(target, &place->targets, of_place)
+    {
+        watch_share_reread(target->host);
+    }
+}
+
 static void result_take(struct watch_place *place, enum probe_result result, bool said_ehlo,
                         int32_t ms, const char *detail)
 {
@@ -235,6 +250,7 @@ static void result_take(struct watch_place *place, enum probe_result result, boo
 
     if (result == PROBE_LOCAL) {
         snprintf(place->detail, sizeof place->detail, "cannot probe: %s", detail);
+        result_miss(place);
         return;
     }
     snprintf(place->detail, sizeof place->detail, "%s", detail);

@@ -58,7 +58,8 @@ struct watch_place {
     struct watch_targets targets;
 
     struct health health;
-    bool borrowed;       /* health is another node's: there is no result of our own yet */
+    bool borrowed;       /* health is another node's: there is no result of our own */
+    bool blind;          /* our own probes cannot be made, and have not been for too long */
     bool considered;     /* what Redis held of it when it began has been taken, or left */
     struct health saved; /* of an earlier process, to be joined to our first result; or UNKNOWN */
     bool observed;
@@ -118,9 +119,11 @@ void watch_cycle_stop(struct watch_place *place);
 /* Tells the hook of every target of place, given how place was before. */
 void watch_cycle_tell(struct watch_place *place, const struct watch_place *before);
 
-/* watch_share.c. Reads what is shared about host into places that have not considered it yet;
- * writes this node's field. Both do nothing without Redis. */
+/* watch_share.c. Reads what is shared about host into places that have not considered it yet, or
+ * have no result of their own; writes this node's field. All do nothing without Redis. */
 void watch_share_read(struct watch_host *host);
+/* The same anew. */
+void watch_share_reread(struct watch_host *host);
 void watch_share_write(struct watch_host *host);
 /* Seconds, after which a result counts for nothing. */
 int64_t watch_share_gap(const struct watch *watch);

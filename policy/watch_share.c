@@ -5,6 +5,9 @@
  * process left off (so that a restart costs no hold_down), and where there is none, the freshest
  * of the others' stands in until the first result of our own. Only then is the key written, so
  * that the read finds what it came for. A result that others wrote long ago counts for nothing.
+ *
+ * As long as there is no result of our own the key is read again whenever somebody writes it, and
+ * at each probe that could not be made.
  */
 #include "policy/watch_private.h"
 
@@ -45,29 +48,44 @@ int64_t watch_share_gap(const struct watch *watch)
 
 /* The shared result is that of the host's best address. So `up` says something about an address
  * only if it is the only one, or when a probe of our own has said the same. */
-static void place_restore(struct watch_place *place, const struct health *own,
-                          const struct health *other, bool alone)
+static void place_restore(struct watch_place *place, const struct health *own, bool alone)
 {
-    struct watch_place before = *place;
     int64_t now = clock_unix(place->watch->clock), gap = watch_share_gap(place->watch);
-    bool begun = place->health.at != 0;
 
-    if (place->considered)
+    if (place->considered || own->state == HEALTH_UNKNOWN)
         return;
-    place->considered = true;
-    if (own->state != HEALTH_UNKNOWN) {
-        if (begun || alone || own->state == HEALTH_DOWN)
-            health_restore(&place->health, own, gap, now);
-        else
-            place->saved = *own;
-    } else if (!begun && other->at >= now - gap && (alone || other->state == HEALTH_DOWN)) {
-        place->health = *other;
-        place->borrowed = other->state != HEALTH_UNKNOWN;
-    }
-    watch_cycle_tell(place, &before);
+    if (place->health.at != 0 || alone || own->state == HEALTH_DOWN)
+        health_restore(&place->health, own, gap, now);
+    else
+        place->saved = *own;
 }
 
-/* The places of the host consider what was read, each once. */
+static bool has_own(const struct watch_place *place)
+{
+    return place->health.at != 0 && !place->borrowed && !place->blind;
+}
+
+/* What another node says, if it is fresh; what one said before that, if it no longer is, goes. Up
+ * at some address is a reason to believe of none that it is down. */
+static void place_borrow(struct watch_place *place, const struct health *other, bool alone)
+{
+    int64_t oldest = clock_unix(place->watch->clock) - watch_share_gap(place->watch);
+    bool fresh = other->state != HEALTH_UNKNOWN && other->at >= oldest;
+
+    if (has_own(place) || place->saved.state != HEALTH_UNKNOWN)
+        return;
+    if (place->borrowed && place->health.at >= oldest && other->at < place->health.at)
+        return; /* under another name of this address more was said */
+    if (fresh && (alone || other->state == HEALTH_DOWN)) {
+        place->health = *other;
+        place->borrowed = true;
+    } else if (fresh || place->borrowed) {
+        place->health = (struct health){.state = HEALTH_UNKNOWN};
+        place->borrowed = false;
+    }
+}
+
+/* The places of the host consider what was read: our own field once, the others' while they must. */
 static void host_restore(struct watch_host *host, const struct health *own,
                          const struct health *other)
 {
@@ -76,7 +94,11 @@ static void host_restore(struct watch_host *host, const struct health *own,
 
     LIST_FOREACH(target, &host->targets, of_host)
     {
-        place_restore(target->place, own, other, alone);
+        struct watch_place before = *target->place;
+        place_restore(target->place, own, alone);
+        place_borrow(target->place, other, alone);
+        target->place->considered = true;
+        watch_cycle_tell(target->place, &before);
     }
     watch_share_write(host);
 }
@@ -147,6 +169,32 @@ void watch_share_read(struct watch_host *host)
     watch->refs++;
 }
 
+void watch_share_reread(struct watch_host *host)
+{
+    host->restored = false;
+    watch_share_read(host);
+}
+
+void watch_changed(struct watch *watch, const char *text)
+{
+    char name[NAME_SIZE];
+    uint16_t port;
+    struct watch_host *host = NULL;
+    const struct watch_target *target;
+
+    if (keys_parse_host(text, 0, name, &port))
+        host = watch_find_host(watch, name, port);
+    if (!host)
+        return;
+    LIST_FOREACH(target, &host->targets, of_host)
+    {
+        if (!has_own(target->place)) {
+            watch_share_reread(host);
+            return;
+        }
+    }
+}
+
 static void write_done(void *arg, enum store_status status, const struct store_reply *const *reply,
                        size_t count)
 {
@@ -163,8 +211,7 @@ static const struct health *host_best(const struct watch_host *host)
     LIST_FOREACH(target, &host->targets, of_host)
     {
         const struct watch_place *place = target->place;
-        if (place->health.at && !place->borrowed &&
-            (!best || watch_is_better(&place->health, best)))
+        if (has_own(place) && (!best || watch_is_better(&place->health, best)))
             best = &place->health;
     }
     return best;

@@ -221,6 +221,47 @@ static void half_a_tier_spills(void **state)
     site_close(&site);
 }
 
+/* Before its own first probe has ended, and when it cannot probe at all. */
+static void others_results_stand_in(void **state)
+{
+    struct site site = open_plain();
+
+    (void)state;
+    world_run(15 * MINUTE);
+    world_set_host(GW1, WORLD_SMTP_SILENT, NULL);
+    world_run(MINUTE);
+    world_kill(site.mx2);
+    site.mx2 = world_start(SITE_CONF("mx9.example.com", POOL("")), "192.0.2.90");
+    world_run(1000); /* its first probe takes twelve seconds */
+    expect_share(site.mx2, "gw1.example.net", 0);
+    world_set_probing(site.mx2, false);
+    give_back(GW1);
+    world_run(2 * MINUTE);
+    expect_share(site.mx1, "gw1.example.net", 50);
+    expect_share(site.mx2, "gw1.example.net", 50);
+    lose(GW1);
+    expect_share(site.mx2, "gw1.example.net", 0);
+    give_back(GW1);
+    world_run(30000);
+    assert_true(count_first(site.mx2, "gw1.example.net") > 0);
+    site_close(&site);
+}
+
+/* gw1 moves: that its old address still answers says nothing. */
+static void old_address_counts_no_more(void **state)
+{
+    struct site site = open_plain();
+
+    (void)state;
+    world_run(15 * MINUTE);
+    world_set_host("203.0.113.77", WORLD_SMTP_REFUSED, NULL);
+    world_set_addr("gw1.example.net", "203.0.113.77");
+    world_run(6 * MINUTE); /* the old record's TTL is five minutes */
+    expect_share(site.mx1, "gw1.example.net", 0);
+    assert_null(strstr(world_control(site.mx1, "{\"command\": \"hosts\"}"), "[" GW1 "]"));
+    site_close(&site);
+}
+
 int replay_health(void)
 {
     const struct CMUnitTest tests[] = {
@@ -231,6 +272,8 @@ int replay_health(void)
         cmocka_unit_test(flapping_host_is_held_out),
         cmocka_unit_test(hold_ends_when_needed),
         cmocka_unit_test(half_a_tier_spills),
+        cmocka_unit_test(others_results_stand_in),
+        cmocka_unit_test(old_address_counts_no_more),
     };
 
     return cmocka_run_group_tests_name("replay-health", tests, NULL, NULL);

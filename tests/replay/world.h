@@ -64,6 +64,9 @@ void world_set_host(const char *addr, enum world_smtp how, struct node *node);
 /* Whether the host's milter is attached (default), and what local address it reports. */
 void world_set_milter(const char *addr, bool attached, const char *local);
 
+/* false: the node's own probes cannot be made (no descriptors, a source address that is gone). */
+void world_set_probing(struct node *node, bool works);
+
 /* --- nodes -------------------------------------------------------------------------------------- */
 /* Starts a daemon; address is the one that its probes come from. conf is the text of its file. */
 struct node *world_start(const char *conf, const char *address);

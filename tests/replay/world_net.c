@@ -29,7 +29,7 @@ struct node {
     struct listen *listen[8];
     size_t listen_count;
     char log[4096], warning[4096], reason[64];
-    bool stopped;
+    bool stopped, blind;
 };
 
 struct node *world_current;
@@ -355,6 +355,11 @@ void world_set_milter(const char *text, bool attached, const char *local)
     snprintf(host->local, sizeof host->local, "%s", local ? local : text);
 }
 
+void world_set_probing(struct node *node, bool works)
+{
+    node->blind = !works;
+}
+
 /* What the milter on that host does at our EHLO. */
 static void hear_probe(const struct host *host, const struct probe *probe)
 {
@@ -382,10 +387,15 @@ static void on_probed(evutil_socket_t fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    if (up)
-        hear_probe(host, probe);
-    world_current = probe->node;
-    probe->done(probe->arg, host ? result[host->how] : PROBE_REFUSED, up, PROBE_MS, "");
+    if (probe->node->blind) {
+        world_current = probe->node;
+        probe->done(probe->arg, PROBE_LOCAL, false, 0, "");
+    } else {
+        if (up)
+            hear_probe(host, probe);
+        world_current = probe->node;
+        probe->done(probe->arg, host ? result[host->how] : PROBE_REFUSED, up, PROBE_MS, "");
+    }
     event_free(probe->event);
     free(probe);
 }

@@ -824,6 +824,110 @@ static void redis_late(void **state)
     assert_memory_equal(fake_hget(KEY, conf.node), "up,12,1795200000,", 17);
 }
 
+/* Another node writes, and Redis says so. ago: how old its result is, in seconds. */
+static void other_says(const char *state, int ago)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%s,1795200000,%lld,3", state,
+             (long long)(clock_unix(&wall) - ago));
+    fake_hset(KEY, "mx3.example.com", text);
+    watch_changed(watch, HOST ":25");
+    settle();
+}
+
+static enum health_state host_state(void)
+{
+    return watch_get_host(watch, HOST, 25).state;
+}
+
+/* As long as there is no result of our own, others' are taken as they come, and go as they age. */
+static void others_stand_in(void **state)
+{
+    (void)state;
+    want(HOST, "192.0.2.1");
+    probe_wait("192.0.2.1");
+    settle();
+    assert_int_equal(host_state(), HEALTH_UNKNOWN);
+    other_says("down,-3", 0);
+    assert_int_equal(host_state(), HEALTH_DOWN);
+    other_says("up,2", 0);
+    assert_int_equal(host_state(), HEALTH_UP);
+    other_says("down,-3", 11);
+    assert_int_equal(host_state(), HEALTH_UP);
+    fake_ms += 11000;
+    other_says("up,2", 11);
+    assert_int_equal(host_state(), HEALTH_UNKNOWN);
+    other_says("up,2", 0);
+    ends("192.0.2.1", "-");
+    assert_int_equal(host_state(), HEALTH_DOWN);
+    other_says("up,3", 0);
+    assert_int_equal(host_state(), HEALTH_DOWN);
+}
+
+/* Two addresses: down is said of both, up of one of them. */
+static void others_stand_in_by_half(void **state)
+{
+    (void)state;
+    want(HOST, "192.0.2.1");
+    want(HOST, "192.0.2.2");
+    probe_wait("192.0.2.2");
+    other_says("down,-3", 0);
+    assert_int_equal(host_state(), HEALTH_DOWN);
+    assert_int_equal(view_of(HOST, "192.0.2.2").health.state, HEALTH_DOWN);
+    other_says("up,3", 0);
+    assert_int_equal(host_state(), HEALTH_UNKNOWN);
+    watch_changed(watch, "nonsense");
+    watch_changed(watch, "mx9.example.com:25");
+}
+
+/* Our own probes cannot be made any more: the last result counts for two intervals. */
+static void others_stand_in_again(void **state)
+{
+    (void)state;
+    conf.health.interval = 1000;
+    want(HOST, "192.0.2.1");
+    ends("192.0.2.1", "+");
+    fake_hset(KEY, "mx3.example.com", "down,-9,1795200000,1795300003,0");
+    probe_end(probe_wait("192.0.2.1"), PROBE_LOCAL, false);
+    settle();
+    assert_int_equal(host_state(), HEALTH_UP);
+    fake_ms += 3000;
+    probe_end(probe_wait("192.0.2.1"), PROBE_LOCAL, false);
+    settle();
+    assert_int_equal(host_state(), HEALTH_DOWN);
+    assert_in_range(view_of(HOST, "192.0.2.1").age, 0, 2000);
+    ends("192.0.2.1", "+");
+    assert_int_equal(host_state(), HEALTH_UP);
+    assert_int_equal(watch_get_host(watch, HOST, 25).ramp, TIER_FULL_WEIGHT);
+}
+
+/* An address that has left DNS goes with what it was wanted for. */
+static void addresses_that_left(void **state)
+{
+    (void)state;
+    struct net_addr one = addr_of("192.0.2.1"), two = addr_of("192.0.2.2"), both[] = {one, two};
+    struct watch_view view;
+    watch_want(watch, HOST, 25, &one, WATCH_ROUTE, NULL);
+    watch_want(watch, HOST, 25, &two, WATCH_ROUTE, NULL);
+    ends("192.0.2.1", "+");
+    watch_only(watch, HOST, 25, both, 2, WATCH_ROUTE);
+    assert_int_equal(watch_get_host(watch, HOST, 25).targets, 2);
+    watch_only(watch, HOST, 25, &two, 0, WATCH_ROUTE); /* nothing is known: nothing goes */
+    assert_int_equal(watch_get_host(watch, HOST, 25).targets, 2);
+    watch_want(watch, HOST, 25, &one, WATCH_GUARD, NULL);
+    watch_only(watch, HOST, 25, &two, 1, WATCH_ROUTE);
+    assert_true(watch_get(watch, HOST, 25, &one, &view));
+    assert_int_equal(view.purposes, WATCH_GUARD);
+    assert_int_equal(host_state(), HEALTH_UNKNOWN); /* for routes .1 counts no more */
+    watch_only(watch, HOST, 25, &two, 1, WATCH_GUARD);
+    assert_false(watch_get(watch, HOST, 25, &one, &view));
+    assert_true(watch_get(watch, HOST, 25, &two, &view));
+    assert_int_equal(host_state(), HEALTH_UNKNOWN);
+    watch_only(watch, HOST, 25, &one, 1, WATCH_ROUTE); /* the last goes, and the host with it */
+    assert_int_equal(watch_get_host(watch, HOST, 25).targets, 0);
+    watch_only(watch, HOST, 25, &one, 1, WATCH_ROUTE);
+}
+
 /* An address that comes later reads what is shared anew: that is no news for the others. */
 static void address_later(void **state)
 {
@@ -876,6 +980,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(shared_written, setup, teardown),
         cmocka_unit_test_setup_teardown(restart_table, setup, teardown),
         cmocka_unit_test_setup_teardown(redis_late, setup, teardown),
+        cmocka_unit_test_setup_teardown(others_stand_in, setup, teardown),
+        cmocka_unit_test_setup_teardown(others_stand_in_by_half, setup, teardown),
+        cmocka_unit_test_setup_teardown(others_stand_in_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(addresses_that_left, setup, teardown),
         cmocka_unit_test_setup_teardown(address_later, setup, teardown),
         cmocka_unit_test_setup_teardown(freed_under_way, setup, teardown),
     };
