@@ -292,3 +292,11 @@ struct facts *codec_parse(enum facts_kind kind, const struct codec_pair *pair, s
     facts_seal(facts);
     return facts;
 }
+
+/* CODEC_SKEW: seconds by which two nodes' ideas of Redis' clock differ. */
+bool codec_is_timely(const struct codec_pair *pair, size_t count, int64_t now, int64_t max_age)
+{
+    return field_number(pair, count, "fetched") <= now + CODEC_SKEW &&
+           field_number(pair, count, "changed") <= now + CODEC_SKEW &&
+           field_number(pair, count, "expires") <= now + max_age + CODEC_SKEW;
+}

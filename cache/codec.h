@@ -13,7 +13,7 @@
 
 #include "cache/facts.h"
 
-enum { CODEC_MAX_FIELDS = 8, CODEC_VALUE_SIZE = 8192 };
+enum { CODEC_MAX_FIELDS = 8, CODEC_VALUE_SIZE = 8192, CODEC_SKEW = 2 };
 
 /* Field names are constants; values live in text. */
 struct codec_fields {
@@ -27,7 +27,7 @@ struct codec_fields {
  * neither is ever shared. */
 bool codec_format(const struct facts *facts, struct codec_fields *out);
 
-/* names and values of one HGETALL answer, not terminated, with their lengths. The result has one
+/* names and values of one HGETALL answer, with their lengths; not terminated. The result has one
  * reference and own = false. */
 struct codec_pair {
     const char *name, *value;
@@ -35,5 +35,9 @@ struct codec_pair {
 };
 struct facts *codec_parse(enum facts_kind kind, const struct codec_pair *pair, size_t count,
                           int64_t now, int64_t max_age);
+
+/* Whether the stamps, as written, can be: none lies in the future, and none has a longer life than
+ * max_age before it. codec_parse makes do with others; whoever asks for proof does not. */
+bool codec_is_timely(const struct codec_pair *pair, size_t count, int64_t now, int64_t max_age);
 
 #endif

@@ -209,6 +209,11 @@ char *facts_owner(enum facts_kind kind, const char *name, char out[FACTS_OWNER_S
     return out;
 }
 
+bool facts_are_trusted(const struct facts *facts)
+{
+    return facts->own || facts->proven;
+}
+
 /* SPEC 8's words for the field `state`. */
 static const char *const state_names[] = {
     [FACTS_OK] = "ok",     [FACTS_NONE] = "none",

@@ -59,7 +59,8 @@ struct facts_host {
 struct facts {
     enum facts_kind kind;
     enum facts_state state;
-    bool own; /* resolved by this process; false: read from Redis, without proof */
+    bool own;    /* resolved by this process; false: read from Redis */
+    bool proven; /* then: written under the site's secret (cache/mac.h), and its times can be */
     unsigned refs;
     unsigned warnings;        /* enum facts_warning */
     uint32_t ttl;             /* seconds, clamped to min_ttl..max_ttl, or negative_ttl */
@@ -100,6 +101,8 @@ bool facts_equal(const struct facts *a, const struct facts *b);
 /* Where in the DNS the records are: name itself, or the labels of SRV and it, which may be a name
  * too long to be asked for. */
 char *facts_owner(enum facts_kind kind, const char *name, char out[FACTS_OWNER_SIZE]);
+/* Whether a route may use them: what came from Redis without proof guides the guard only. */
+bool facts_are_trusted(const struct facts *facts);
 const char *facts_state_name(enum facts_state state); /* "ok" "none" "null" "nxdomain" "fail" */
 bool facts_state_parse(const char *text, enum facts_state *out);
 

@@ -141,9 +141,9 @@ void fetch_refresh(struct fetch *fetch, enum facts_kind kind, const char *name, 
     if (known && !is_due(known, ahead, clock_mono()))
         return;
     if (job)
-        fetch_job_ask_dns(job);
+        fetch_job_want_own(job);
     else
-        fetch_job_start(fetch, kind, key, FETCH_OWN);
+        fetch_job_start(fetch, kind, key, FETCH_OWN, ahead);
 }
 static void on_evicted(void *arg)
 {
@@ -164,7 +164,7 @@ struct fetch *fetch_new(struct event_base *base, const struct fetch_options *opt
     fetch->clock = clock;
     fetch->dns = dns;
     fetch->notice = notice;
-    fetch->place = (struct share_place){.store = store, .clock = clock};
+    fetch->place = (struct share_place){.store = store, .clock = clock, .mac = &fetch->mac};
     fetch->table = local_new(options->entries, known_free);
     fetch->jobs = local_new(SIZE_MAX, NULL);
     if (fetch->table && fetch->jobs)
@@ -180,11 +180,18 @@ struct fetch *fetch_new(struct event_base *base, const struct fetch_options *opt
 void fetch_set_options(struct fetch *fetch, const struct fetch_options *options)
 {
     char *prefix = strdup(options->prefix);
+    struct mac_key mac;
 
     if (prefix) {
         free(fetch->prefix);
         fetch->prefix = prefix;
         fetch->place.prefix = prefix;
+    }
+    mac_key_init(&mac, options->secret, options->secret_size);
+    if (memcmp(&mac, &fetch->mac, sizeof mac) != 0) {
+        /* What the old secret proved may be forged by now: that is why it was changed. */
+        fetch_forget_all(fetch);
+        fetch->mac = mac;
     }
     fetch->stale = options->stale;
     fetch->place.max_ttl = options->max_ttl;

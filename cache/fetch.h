@@ -3,7 +3,7 @@
  *
  * The life of a fetch. fetch_peek answers from the table and never waits. Where it returns NULL the
  * asker calls fetch_ask with a budget: the first asker of a name starts one fetch (Redis within the
- * store's budget, unless only own facts will do; then DNS), everybody else joins it as a waiter.
+ * store's budget, unless nothing there will do; then DNS), everybody else joins it as a waiter.
  * Each waiter is called back once: with the facts when they come, or when its own budget is over
  * with the stale facts if there are any, else NULL ("cannot tell"). The fetch goes on behind, up to
  * 5 s, and fills the table and Redis. A DNS answer FAIL leaves expired facts in place (not older
@@ -14,8 +14,9 @@
  * halves are not written to Redis. `changed` is carried over while the set stays the same, and 0
  * where this process knew no set before.
  *
- * Trust. Without a proof (a later matter) what is read from Redis may guide the guard (FETCH_ANY)
- * and never a route (FETCH_OWN): those use what this process resolved itself.
+ * Trust. What is read from Redis may guide the guard (FETCH_ANY), and a route (FETCH_OWN) only if it
+ * is proven under the site's secret (cache/mac.h); without one routes use what this process resolved
+ * itself. So under a secret every fetch begins with Redis, and without it one for a route does not.
  */
 #ifndef CACHE_FETCH_H
 #define CACHE_FETCH_H
@@ -37,6 +38,8 @@ struct fetch_options {
     int64_t stale;      /* milliseconds that expired facts may still serve */
     int64_t max_ttl;    /* milliseconds, bounds what Redis may claim */
     const char *prefix; /* of Redis keys; copied */
+    const void *secret; /* the site's, copied; of size 0 for none */
+    size_t secret_size;
 };
 
 /* dns and clock outlive the fetch; store is NULL where there is no Redis. */
@@ -67,7 +70,7 @@ void fetch_cancel(struct fetch_wait *wait);
  * it to fall. */
 size_t fetch_count(const struct fetch *fetch);
 
-/* Starts a DNS look-up if own facts are missing, or expire within ahead milliseconds or half their
+/* Starts a fetch if facts for a route are missing, or expire within ahead milliseconds or half their
  * ttl, whichever is less; nobody waits. */
 void fetch_refresh(struct fetch *fetch, enum facts_kind kind, const char *name, int64_t ahead);
 

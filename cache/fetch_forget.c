@@ -42,7 +42,8 @@ static void on_checked(void *arg, struct facts *facts)
     int64_t now = clock_mono();
 
     if (known && facts) {
-        if (known->own.facts && is_clearly_newer(facts, known->own.facts))
+        if (known->own.facts && (facts->proven || !fetch->mac.is_set) &&
+            is_clearly_newer(facts, known->own.facts))
             known_age_own(known, now);
         known->retry = 0;
         fetch_put(fetch, check->key, facts);

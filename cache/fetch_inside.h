@@ -20,6 +20,7 @@ struct fetch {
     int64_t stale;
     char *prefix;
     struct share_place place;
+    struct mac_key mac;
     struct local *table;      /* "m:name", "a:name", "s:name" to struct known */
     struct local *jobs;       /* the same to struct fetch_job, without bound or expiry */
     struct fetch_wait *ready; /* waiters whose answer is known */
@@ -33,6 +34,8 @@ struct fetch_job {
     struct fetch_wait *waiters[2]; /* by enum fetch_trust */
     struct share_read *read;
     bool is_outdated; /* the key changed while it was read */
+    bool wants_own;   /* somebody needs what can be trusted, though nobody may be waiting */
+    int64_t ahead;    /* milliseconds that what Redis has must still last */
     bool asked_dns;
     unsigned open; /* parts not answered */
     struct fetch_part {
@@ -75,11 +78,12 @@ void fetch_wait_serve(struct fetch_wait **list, const struct facts *facts);
 /* Frees them without a call. */
 void fetch_wait_drop(struct fetch_wait **list);
 
-/* Begins what is not under way for that key; NULL when out of memory. */
+/* Begins what is not under way for that key. What Redis has will do if it lasts for ahead
+ * milliseconds, or half its ttl. NULL when out of memory. */
 struct fetch_job *fetch_job_start(struct fetch *fetch, enum facts_kind kind, const char *key,
-                                  enum fetch_trust trust);
-/* Once a job. Of a host both families at the same time: neither may wait for the other. */
-void fetch_job_ask_dns(struct fetch_job *job);
+                                  enum fetch_trust trust, int64_t ahead);
+/* One that is under way is to end with facts that can be trusted. */
+void fetch_job_want_own(struct fetch_job *job);
 /* What a job is reading from Redis just now may be what was there before. */
 void fetch_job_outdate(struct fetch *fetch, const char *key);
 void fetch_job_outdate_all(struct fetch *fetch);

@@ -1,9 +1,9 @@
 /*
  * What is under way: one job a name, however many wait for it.
  *
- * A job begins with a Redis read where that will do for its first asker, and comes to the DNS when
- * Redis has nothing, or as soon as somebody joins who needs facts resolved here. For a host it asks
- * A and AAAA at once. It ends when the DNS has answered, when Redis served everyone, or after
+ * A job begins with a Redis read where that may do for its first asker: for a route only under a
+ * secret, since nothing else proves what is read. It comes to the DNS when Redis has nothing that
+ * everyone can use. For a host it asks A and AAAA at once. It ends when the DNS has answered, when Redis served everyone, or after
  * JOB_LIMIT.
  */
 #include "cache/fetch_inside.h"
@@ -113,7 +113,8 @@ static void on_dns(void *arg, struct facts *facts)
         finish_job(job);
 }
 
-void fetch_job_ask_dns(struct fetch_job *job)
+/* Once a job. Of a host both families at the same time: neither may wait for the other. */
+static void ask_dns(struct fetch_job *job)
 {
     static const enum answer_type types[][2] = {
         [FACTS_MX] = {ANSWER_MX, ANSWER_MX},
@@ -137,6 +138,15 @@ void fetch_job_ask_dns(struct fetch_job *job)
     }
 }
 
+/* Short-lived facts last well at half their life. */
+static bool lasts(const struct fetch_job *job, const struct facts *facts)
+{
+    int64_t half = (int64_t)facts->ttl * 1000 / 2, left;
+
+    left = facts->expires * 1000 - clock_unix_ms(job->fetch->clock);
+    return left > 0 && left >= (job->ahead < half ? job->ahead : half);
+}
+
 /* A key that changed while it was read serves those who wait, but is not kept: the message that
  * told of the change has found nothing to forget. */
 static void on_redis(void *arg, struct facts *facts)
@@ -144,18 +154,23 @@ static void on_redis(void *arg, struct facts *facts)
     struct fetch_job *job = arg;
     struct fetch *fetch = job->fetch;
 
+    bool trusted = facts && facts_are_trusted(facts);
+
     job->read = NULL;
     if (facts && !job->is_outdated)
         fetch_put(fetch, job->key, facts);
-    if (facts && facts->expires > clock_unix(fetch->clock)) {
+    if (facts && lasts(job, facts)) {
         fetch_tell(fetch, job->kind, FETCH_WHAT_SHARED);
         fetch_wait_serve(&job->waiters[FETCH_ANY], facts);
+        if (trusted)
+            fetch_wait_serve(&job->waiters[FETCH_OWN], facts);
+        /* A callback may have asked again, and found this job still there. */
+        if (job->waiters[FETCH_ANY] || job->waiters[FETCH_OWN] || (job->wants_own && !trusted))
+            ask_dns(job);
     } else {
-        fetch_job_ask_dns(job);
+        ask_dns(job);
     }
     facts_unref(facts);
-    if (job->waiters[FETCH_OWN])
-        fetch_job_ask_dns(job);
     if (job->asked_dns)
         return;
     local_remove(fetch->jobs, job->key);
@@ -163,7 +178,7 @@ static void on_redis(void *arg, struct facts *facts)
 }
 
 struct fetch_job *fetch_job_start(struct fetch *fetch, enum facts_kind kind, const char *key,
-                                  enum fetch_trust trust)
+                                  enum fetch_trust trust, int64_t ahead)
 {
     struct timeval tv = {.tv_sec = JOB_LIMIT / 1000};
     struct fetch_job *job = calloc(1, sizeof(*job));
@@ -172,6 +187,8 @@ struct fetch_job *fetch_job_start(struct fetch *fetch, enum facts_kind kind, con
         return NULL;
     job->fetch = fetch;
     job->kind = kind;
+    job->wants_own = trust == FETCH_OWN;
+    job->ahead = ahead;
     snprintf(job->key, sizeof(job->key), "%s", key);
     job->limit = evtimer_new(fetch->base, on_job_limit, job);
     if (!job->limit || event_add(job->limit, &tv) ||
@@ -179,11 +196,18 @@ struct fetch_job *fetch_job_start(struct fetch *fetch, enum facts_kind kind, con
         free_job(job);
         return NULL;
     }
-    if (trust == FETCH_ANY)
+    if (!job->wants_own || fetch->mac.is_set)
         job->read = share_read(&fetch->place, kind, fetch_name(key), on_redis, job);
     if (!job->read)
-        fetch_job_ask_dns(job);
+        ask_dns(job);
     return job;
+}
+
+void fetch_job_want_own(struct fetch_job *job)
+{
+    job->wants_own = true;
+    if (!job->read || !job->fetch->mac.is_set)
+        ask_dns(job);
 }
 
 void fetch_job_outdate(struct fetch *fetch, const char *key)

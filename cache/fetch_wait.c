@@ -125,11 +125,11 @@ static struct fetch_job *job_for(struct fetch *fetch, const struct fetch_wait *w
 
     if (!job) {
         fetch_tell(fetch, wait->kind, FETCH_WHAT_MISS);
-        return fetch_job_start(fetch, wait->kind, wait->key, wait->trust);
+        return fetch_job_start(fetch, wait->kind, wait->key, wait->trust, 0);
     }
     notice_give(fetch->notice, NOTICE_HERD_JOINED, NULL);
     if (wait->trust == FETCH_OWN)
-        fetch_job_ask_dns(job);
+        fetch_job_want_own(job);
     return job;
 }
 

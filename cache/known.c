@@ -29,20 +29,28 @@ void known_free(void *value)
     free(known);
 }
 
-const struct facts *known_fresh(const struct known *known, bool own_only, int64_t now)
+/* Until when what was read from Redis serves, by time; never, where it may not. */
+static int64_t shared_until(const struct known *known, bool for_route, int64_t time)
+{
+    const struct facts *facts = known->shared.facts;
+
+    return facts && (!for_route || facts_are_trusted(facts)) ? time : INT64_MIN;
+}
+
+const struct facts *known_fresh(const struct known *known, bool for_route, int64_t now)
 {
     if (known->own.facts && now < known->own.fresh)
         return known->own.facts;
-    if (!own_only && known->shared.facts && now < known->shared.fresh)
+    if (now < shared_until(known, for_route, known->shared.fresh))
         return known->shared.facts;
     return NULL;
 }
 
-const struct facts *known_kept(const struct known *known, bool own_only, int64_t now)
+const struct facts *known_kept(const struct known *known, bool for_route, int64_t now)
 {
-    const struct facts *fresh = known_fresh(known, own_only, now);
+    const struct facts *fresh = known_fresh(known, for_route, now);
     bool own = known->own.facts && now < known->own.kept;
-    bool shared = !own_only && known->shared.facts && now < known->shared.kept;
+    bool shared = now < shared_until(known, for_route, known->shared.kept);
 
     if (fresh)
         return fresh;
@@ -83,8 +91,12 @@ void known_put(struct known *known, const struct facts *facts, int64_t stale, in
                int64_t unix_now)
 {
     struct known_slot *slot = facts->own ? &known->own : &known->shared;
-    struct known_slot filled = {.facts = facts_ref(facts)};
 
+    /* Whoever may write to Redis could push out what is proven by what is not. */
+    if (slot->facts && facts_are_trusted(slot->facts) && !facts_are_trusted(facts) &&
+        now < slot->kept)
+        return;
+    struct known_slot filled = {.facts = facts_ref(facts)};
     filled.fresh = now + (facts->expires - unix_now) * 1000;
     filled.kept = filled.fresh + stale;
     empty(slot);

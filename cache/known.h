@@ -2,7 +2,7 @@
  * What this process knows about one name: the value of an entry of fetch.c's table. Pure.
  *
  * Two slots, because they are trusted differently: what was resolved here, and what was read from
- * Redis. Neither displaces the other. Beside them, since when and for how long the DNS has failed
+ * Redis. Neither displaces the other; nor, in the second, what is without proof what has one. Beside them, since when and for how long the DNS has failed
  * to tell. All times are monotonic milliseconds but where "unix" is said.
  */
 #ifndef CACHE_KNOWN_H
@@ -31,9 +31,9 @@ struct known {
 struct known *known_new(void);
 void known_free(void *known);
 
-/* The facts to use, without a new reference, or NULL. own_only: not those of Redis. */
-const struct facts *known_fresh(const struct known *known, bool own_only, int64_t now);
-const struct facts *known_kept(const struct known *known, bool own_only, int64_t now);
+/* The facts to use, without a new reference, or NULL. for_route: none that is not to be trusted. */
+const struct facts *known_fresh(const struct known *known, bool for_route, int64_t now);
+const struct facts *known_kept(const struct known *known, bool for_route, int64_t now);
 /* Whether the DNS failed lately and is left alone. */
 bool known_is_resting(const struct known *known, int64_t now);
 /* From when on there is nothing left in it. */

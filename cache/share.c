@@ -15,7 +15,9 @@
 struct share_read {
     enum facts_kind kind;
     const struct clock *clock;
-    int64_t max_age;  /* seconds */
+    int64_t max_age; /* seconds */
+    struct mac_key mac;
+    char key[KEYS_SIZE];
     share_done *done; /* NULL once cancelled */
     void *arg;
 };
@@ -39,6 +41,8 @@ static struct facts *parse(const struct share_read *read, const struct store_rep
 {
     struct codec_pair pair[CODEC_MAX_FIELDS] = {0};
     size_t count = store_reply_count(list);
+    int64_t now = clock_unix(read->clock);
+    struct facts *facts;
 
     if (!count || count % 2 || count / 2 > CODEC_MAX_FIELDS)
         return NULL;
@@ -48,7 +52,11 @@ static struct facts *parse(const struct share_read *read, const struct store_rep
         if (!pair[i].name || !pair[i].value)
             return NULL;
     }
-    return codec_parse(read->kind, pair, count / 2, clock_unix(read->clock), read->max_age);
+    facts = codec_parse(read->kind, pair, count / 2, now, read->max_age);
+    if (facts)
+        facts->proven = mac_is_valid(&read->mac, read->key, pair, count / 2) &&
+                        codec_is_timely(pair, count / 2, now, read->max_age);
+    return facts;
 }
 
 static void on_read(void *arg, enum store_status status, const struct store_reply *const *reply,
@@ -64,16 +72,23 @@ static void on_read(void *arg, enum store_status status, const struct store_repl
 struct share_read *share_read(const struct share_place *place, enum facts_kind kind,
                               const char *name, share_done *done, void *arg)
 {
-    char key[KEYS_SIZE];
     struct store_batch *batch;
     struct share_read *read;
 
-    if (!place->store || !key_of(place->prefix, kind, name, key) ||
-        !(read = calloc(1, sizeof(*read))))
+    if (!place->store || !(read = calloc(1, sizeof(*read))))
         return NULL;
-    *read = (struct share_read){kind, place->clock, place->max_ttl / 1000, done, arg};
+    *read = (struct share_read){.kind = kind,
+                                .clock = place->clock,
+                                .max_age = place->max_ttl / 1000,
+                                .mac = *place->mac,
+                                .done = done,
+                                .arg = arg};
+    if (!key_of(place->prefix, kind, name, read->key)) {
+        free(read);
+        return NULL;
+    }
     batch = store_batch_new(false);
-    store_batch_add(batch, "HGETALL", key, NULL);
+    store_batch_add(batch, "HGETALL", read->key, NULL);
     if (!store_send(place->store, batch, on_read, read)) {
         free(read);
         return NULL;
@@ -86,12 +101,30 @@ void share_cancel(struct share_read *read)
     read->done = NULL;
 }
 
+/* The field mac among the words of an HSET, which begin with the verb and the key; where there is a
+ * secret. */
+static size_t add_mac(const struct share_place *place, const char **word, size_t count,
+                      char mac[MAC_TEXT])
+{
+    struct codec_pair pair[CODEC_MAX_FIELDS];
+    size_t pairs = 0;
+
+    for (size_t i = 2; i < count; i += 2)
+        pair[pairs++] =
+            (struct codec_pair){word[i], word[i + 1], strlen(word[i]), strlen(word[i + 1])};
+    if (!mac_format(place->mac, word[1], pair, pairs, mac))
+        return count;
+    word[count++] = MAC_FIELD;
+    word[count++] = mac;
+    return count;
+}
+
 void share_write(const struct share_place *place, const struct facts *facts, const char *name,
                  int64_t stale)
 {
     struct codec_fields fields;
-    const char *word[2 + 2 * CODEC_MAX_FIELDS] = {"HSET"};
-    char key[KEYS_SIZE], ttl[32];
+    const char *word[4 + 2 * CODEC_MAX_FIELDS] = {"HSET"};
+    char key[KEYS_SIZE], ttl[32], mac[MAC_TEXT];
     struct store_batch *batch;
     size_t count = 2;
 
@@ -103,6 +136,7 @@ void share_write(const struct share_place *place, const struct facts *facts, con
         word[count++] = fields.name[i];
         word[count++] = fields.value[i];
     }
+    count = add_mac(place, word, count, mac);
     snprintf(ttl, sizeof(ttl), "%" PRId64, facts->ttl + stale / 1000 + (facts->ttl ? 0 : 1));
     batch = store_batch_new(true);
     store_batch_add(batch, "DEL", key, NULL); /* fields of another version, or another type */

@@ -3,11 +3,15 @@
  *
  * The SRV ordering of example.com lives at mx:_smtp._tcp.example.com. So the MX ordering of a domain
  * that is itself so called is not shared: each node resolves it.
+ *
+ * With a secret every value is written with its mac, and one read with a valid mac, whose times can
+ * be, is proven (facts.h).
  */
 #ifndef CACHE_SHARE_H
 #define CACHE_SHARE_H
 
 #include "cache/facts.h"
+#include "cache/mac.h"
 #include "cache/store.h"
 
 struct share_read;
@@ -19,7 +23,8 @@ struct share_place {
     struct store *store; /* NULL where there is none */
     const struct clock *clock;
     const char *prefix;
-    int64_t max_ttl; /* milliseconds, bounds what Redis may claim */
+    int64_t max_ttl;           /* milliseconds, bounds what Redis may claim */
+    const struct mac_key *mac; /* the site's secret */
 };
 
 /* NULL where nothing was sent: no callback then. The callback comes once, from the loop. */

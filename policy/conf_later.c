@@ -16,7 +16,6 @@ static const struct conf_later {
     const char *value; /* a glob over the values concerned */
 } conf_laters[] = {
     {CONF_LISTEN, "http", "*"},
-    {CONF_CACHE, "secret_file", "*"},
     {CONF_DOMAIN, "flush", "*"},
 };
 

@@ -217,6 +217,8 @@ static struct fetch_options fetch_options(const struct conf *conf)
         .stale = conf->dns.stale,
         .max_ttl = conf->dns.max_ttl,
         .prefix = conf->cache.prefix,
+        .secret = conf->cache.secret,
+        .secret_size = conf->cache.secret_size,
     };
 }
 

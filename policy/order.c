@@ -44,7 +44,7 @@ static void put_host(struct order *order, size_t index, const struct facts_host 
     host->host = *of;
     host->addr = addr ? facts_ref(addr) : NULL;
     host->resolve = judge_addresses(addr);
-    if (addr && !addr->own)
+    if (addr && !facts_are_trusted(addr))
         order->own = false;
 }
 
@@ -55,7 +55,7 @@ void order_init(struct order *order, const struct facts *mx, const char *domain,
 
     memset(order, 0, sizeof *order);
     order->state = mx ? mx->state : FACTS_FAIL;
-    order->own = mx && mx->own;
+    order->own = mx && facts_are_trusted(mx);
     order->mx = mx ? facts_ref(mx) : NULL;
     order->count = order_names(mx);
     order->implicit = order->state == FACTS_NONE && mx->kind == FACTS_MX;

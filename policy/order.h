@@ -26,7 +26,7 @@ struct order_host {
 struct order {
     enum facts_state state; /* of the MX or SRV look-up */
     bool implicit;          /* MX: there is none, the domain's own address serves (RFC 5321 5.1) */
-    bool own;               /* all of it resolved by this process */
+    bool own;               /* all of it resolved by this process, or proven (facts.h) */
     const struct facts *mx; /* held by the order; NULL where it could not be had */
     size_t count;           /* sorted by preference, then name, then port */
     struct order_host host[FACTS_MAX_HOSTS];

@@ -330,6 +330,31 @@ static void times_are_clamped(void **state)
     facts_unref(facts);
 }
 
+static const struct {
+    const char *label, *fields;
+    bool timely;
+} stamps[] = {
+    {"an ordering", GOOD, true},
+    {"a host", "a=;aaaa=;expires=1800000290;state=none", true},
+    {"just now", "fetched=1800000000;changed=1800000000;expires=1800172800", true},
+    {"two nodes' clocks", "fetched=1800000002;changed=1800000002;expires=1800172802", true},
+    {"fetched in the future", "fetched=1800000003;changed=1;expires=1800000290", false},
+    {"changed in the future", "fetched=1;changed=1800000003;expires=1800000290", false},
+    {"a life too long", "fetched=1;changed=1;expires=1800172803", false},
+    {"long expired", "fetched=1;changed=1;expires=5", true},
+};
+
+static void stamps_that_can_be(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof stamps / sizeof *stamps; i++) {
+        struct codec_pair pair[16];
+        size_t count = split(stamps[i].fields, pair);
+        print_message("  %s\n", stamps[i].label);
+        assert_int_equal(codec_is_timely(pair, count, NOW, MAX_AGE), stamps[i].timely);
+    }
+}
+
 static void odd_bytes_and_lengths(void **state)
 {
     struct codec_pair pair[16];
@@ -356,10 +381,11 @@ static void odd_bytes_and_lengths(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mx_there_and_back),    cmocka_unit_test(srv_there_and_back),
-        cmocka_unit_test(addr_there_and_back),  cmocka_unit_test(empty_states_there_and_back),
-        cmocka_unit_test(the_largest_set_fits), cmocka_unit_test(what_is_believed),
-        cmocka_unit_test(times_are_clamped),    cmocka_unit_test(odd_bytes_and_lengths),
+        cmocka_unit_test(mx_there_and_back),     cmocka_unit_test(srv_there_and_back),
+        cmocka_unit_test(addr_there_and_back),   cmocka_unit_test(empty_states_there_and_back),
+        cmocka_unit_test(the_largest_set_fits),  cmocka_unit_test(what_is_believed),
+        cmocka_unit_test(times_are_clamped),     cmocka_unit_test(stamps_that_can_be),
+        cmocka_unit_test(odd_bytes_and_lengths),
     };
 
     return cmocka_run_group_tests_name("codec", tests, NULL, NULL);

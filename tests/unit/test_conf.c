@@ -442,8 +442,6 @@ static const struct {
 } laters[] = {
     {"listen { http = \"127.0.0.1:9476\" }", "listen.http: \"127.0.0.1:9476\" has no effect yet",
      "listen.http=none"},
-    {"cache { secret_file = \"FOLDER/secret\" }",
-     "cache.secret_file: \"FOLDER/secret\" has no effect yet", "cache.secret_size=0"},
     {"domain a.example { flush = 192.0.2.1 }",
      "domain a.example: flush: \"192.0.2.1\" has no effect yet", "flush=none"},
 };

@@ -155,6 +155,7 @@ struct world {
     struct store *store;
     struct track *track;
     struct redisbox box;
+    const char *secret;
 };
 
 struct answer {
@@ -172,6 +173,9 @@ static void world_open_with(struct world *world, size_t entries)
 {
     struct fetch_options options = {
         .entries = entries, .stale = STALE, .max_ttl = 86400000, .prefix = "mxw1"};
+
+    options.secret = world->secret;
+    options.secret_size = world->secret ? strlen(world->secret) : 0;
 
     world->fetch =
         fetch_new(world->base, &options, &world->clock, &world->dns, world->store, &world->notice);
@@ -780,6 +784,134 @@ static void test_real_services(void **state)
     real_close(&world);
 }
 
+#define SECRET "0123456789abcdef"
+
+/* A server that holds the ordering and mx1's addresses, written by a node under its secret; and a new
+ * node, with a secret or without. */
+static void real_second(struct world *world, const char *secret)
+{
+    real_open(world);
+    fetch_free(world->fetch);
+    world->secret = SECRET;
+    world_open_with(world, 100);
+    rule_add(world,
+             (struct rule){ANSWER_MX, "other.example.com", FACTS_OK, "10 mx9.example.com", 300, 1});
+    ask_for(world, FACTS_MX, "other.example.com", FETCH_OWN, 1000);
+    ask_mx(world);
+    ask_addr(world);
+    assert_true(box_wait(world->base, is_addr_written, world, SOON));
+    fetch_free(world->fetch);
+    world->secret = secret;
+    world_open_with(world, 100);
+    world->dns.asked = 0;
+}
+
+/* A command, and time for every echo of it. */
+static void by_hand(struct world *world, const char *command)
+{
+    world->notices.count[NOTICE_INVALIDATED] = 0;
+    box_say(&world->box, command);
+    assert_true(box_wait(world->base, is_invalidated, world, SOON));
+    box_wait(world->base, box_never, NULL, 20);
+}
+
+static void test_real_proven_serves_routes(void **state)
+{
+    struct world world;
+    const struct facts *facts;
+
+    (void)state;
+    BOX_NEEDS_SERVER();
+    real_second(&world, SECRET);
+    facts = ask_mx(&world);
+    assert_true(facts->proven && !facts->own);
+    assert_int_equal(facts->mx.count, 2);
+    assert_true(ask_addr(&world)->proven);
+    assert_true(has_own_mx(&world));
+    fetch_refresh(world.fetch, FACTS_MX, "example.com", 60000);
+    fetch_refresh(world.fetch, FACTS_ADDR, "mx1.example.com", 60000);
+    box_wait(world.base, box_never, NULL, 20);
+    assert_int_equal(world.dns.asked, 0);
+    by_hand(&world, "DEL mxw1:mx:example.com");
+    assert_false(has_own_mx(&world));
+    assert_true(ask_mx(&world)->own);
+    assert_int_equal(world.dns.asked, 1);
+    real_close(&world);
+}
+
+/* Done to what a node wrote under the secret. */
+static const char *const forgeries[] = {
+    "COPY mxw1:mx:other.example.com mxw1:mx:example.com REPLACE", /* signed, for another key */
+    "HSET mxw1:addr:mx1.example.com a [203.0.113.66]",
+    "HSET mxw1:mx:example.com expires 1",
+    "HSET mxw1:mx:example.com fetched 99999999999",
+    "HSET mxw1:mx:example.com more 1",
+    "HSET mxw1:mx:example.com mac 0",
+    "HDEL mxw1:mx:example.com mac",
+    "HDEL mxw1:mx:example.com changed",
+};
+
+/* Before the new node has read the value, and after. */
+static void test_real_forged_never_routes(void **state)
+{
+    (void)state;
+    BOX_NEEDS_SERVER();
+    for (size_t i = 0; i < 2 * sizeof forgeries / sizeof *forgeries; i++) {
+        struct world world;
+        const struct facts *facts;
+        struct net_addr addr;
+        real_second(&world, SECRET);
+        if (i % 2)
+            assert_true(ask_mx(&world)->proven && ask_addr(&world)->proven);
+        by_hand(&world, forgeries[i / 2]);
+        facts = ask_mx(&world);
+        if (!facts || !facts_are_trusted(facts) || facts->mx.count != 2)
+            fail_msg("%s: taken", forgeries[i / 2]);
+        facts = ask_addr(&world);
+        assert_true(net_addr_parse("192.0.2.1", &addr));
+        if (!facts || !facts_are_trusted(facts) || !facts_have_addr(facts, &addr))
+            fail_msg("%s: taken", forgeries[i / 2]);
+        assert_true(i % 2 || world.dns.asked > 0);
+        real_close(&world);
+    }
+}
+
+/* Of another site, and of one that has none. */
+static void test_real_other_secrets(void **state)
+{
+    static const char *const secret[] = {"another secret 16", NULL};
+
+    (void)state;
+    BOX_NEEDS_SERVER();
+    for (size_t i = 0; i < 2; i++) {
+        struct world world;
+        real_second(&world, secret[i]);
+        assert_false(facts_are_trusted(ask_for(&world, FACTS_MX, "example.com", FETCH_ANY, 1000)));
+        assert_true(ask_mx(&world)->own);
+        real_close(&world);
+    }
+}
+
+static void test_real_secret_changes(void **state)
+{
+    struct fetch_options options = {.entries = 100,
+                                    .stale = STALE,
+                                    .max_ttl = 86400000,
+                                    .prefix = "mxw1",
+                                    .secret = "another secret 16",
+                                    .secret_size = 17};
+    struct world world;
+
+    (void)state;
+    BOX_NEEDS_SERVER();
+    real_second(&world, SECRET);
+    assert_true(ask_mx(&world)->proven);
+    fetch_set_options(world.fetch, &options);
+    assert_false(has_own_mx(&world));
+    assert_true(ask_mx(&world)->own);
+    real_close(&world);
+}
+
 static void write_shared_mx(struct world *world, const char *order, int64_t life)
 {
     char line[256], now[32];
@@ -969,6 +1101,10 @@ int main(void)
         cmocka_unit_test(test_forget_without_redis),
         cmocka_unit_test(test_real_written_as_the_contract_says),
         cmocka_unit_test(test_real_services),
+        cmocka_unit_test(test_real_proven_serves_routes),
+        cmocka_unit_test(test_real_forged_never_routes),
+        cmocka_unit_test(test_real_other_secrets),
+        cmocka_unit_test(test_real_secret_changes),
         cmocka_unit_test(test_real_shared_guides_the_guard_only),
         cmocka_unit_test(test_real_two_trusts_one_job),
         cmocka_unit_test(test_real_expired_or_poisoned),

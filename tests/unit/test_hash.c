@@ -94,6 +94,25 @@ static void digest_is_fixed(void **state)
     }
 }
 
+/* What another implementation makes of them (hashlib.blake2b). */
+static void mac_is_fixed(void **state)
+{
+    static const struct hash_part part[] = {{"mxw1:mx:example.com", 19}, {"", 0}};
+    uint8_t key[HASH_SECRET_SIZE], other[HASH_SECRET_SIZE];
+    char out[HASH_MAC_TEXT];
+
+    (void)state;
+    hash_secret("0123456789abcdef", 16, key);
+    hash_secret("0123456789abcde", 15, other);
+    assert_memory_not_equal(key, other, sizeof key);
+    assert_string_equal(hash_mac(key, part, 2, out),
+                        "8017fca05b13422b88704e5a079c06353ba99762134cf6d2b2d513b98586a7d7");
+    assert_string_equal(hash_mac(key, part, 1, out),
+                        "1d673558427bb2e4b393a0b50b696d8bc25a6ad630c6f8c9d7c771c7e218cf40");
+    assert_true(hash_is_same("ab", "ab", 2));
+    assert_false(hash_is_same("ab", "aB", 2));
+}
+
 static void random_differs(void **state)
 {
     uint8_t a[16] = {0}, b[16] = {0};
@@ -112,6 +131,7 @@ int main(void)
         cmocka_unit_test(choice_keeps_its_parts_apart),
         cmocka_unit_test(choice_cuts_what_is_too_long),
         cmocka_unit_test(digest_is_fixed),
+        cmocka_unit_test(mac_is_fixed),
         cmocka_unit_test(random_differs),
     };
 

@@ -12,9 +12,9 @@
 #include <cmocka.h>
 
 /* A script of steps, one a word. "9" the time becomes 9 s. "o9" own facts that live 9 s, "s9"
- * shared ones; they serve 100 s more. "f" a failure, "a" age all, "b" age own. Then what is had:
- * "O" own is fresh, "S" shared is, "k" own is kept only, "K" shared is kept only, "-" nothing; for
- * those who want own facts "=O", "=k", "=-". "r" resting, "w" not; "e9" ends at 9 s. */
+ * shared ones, "p9" proven ones; they serve 100 s more. "f" a failure, "a" age all, "b" age own. Then what is had:
+ * "O" own is fresh, "S" shared is, "P" proven is, "k" own is kept only, "K" shared is kept only, "-" nothing; for
+ * those who route by them "=O", "=k", "=-", "=P", "=q". "r" resting, "w" not; "e9" ends at 9 s. */
 static const struct {
     const char *label, *steps;
 } scripts[] = {
@@ -26,6 +26,13 @@ static const struct {
     {"both expired: the later one", "0 s50 o10 60 K =k"},
     {"both expired: own where it is the later", "0 s10 o50 60 k =k"},
     {"shared does not displace own", "0 o10 s90 O 5 s90 O =O"},
+    {"proven is for routes too", "0 p10 P =P 9 =P 10 q =q 109 =q 110 - =-"},
+    {"own before proven", "0 p50 o10 O =O 10 P =P 50 q =q"},
+    {"what has no proof does not displace it", "0 p10 s50 P =P 10 q =q 20 s10 q =q"},
+    {"but once that is gone", "0 p10 110 s10 S =-"},
+    {"proven displaces what has no proof", "0 s50 p10 P =P 10 q =q"},
+    {"proven displaces proven", "0 p50 p10 P 10 q"},
+    {"age: proven gone", "0 p50 a - =-"},
     {"age: own stale, shared gone", "0 o10 s50 1 a k =k"},
     {"age own only", "0 o10 s50 1 b S =k"},
     {"age what is expired", "0 o10 20 a k e110"},
@@ -38,33 +45,35 @@ static const struct {
     {"failure beside kept facts", "0 o10 20 f r k =k e110"},
 };
 
-static void put(struct known *known, bool own, long life, int64_t now)
+static void put(struct known *known, char kind, long life, int64_t now)
 {
     struct facts *facts = facts_new(FACTS_MX, FACTS_OK);
 
-    facts->own = own;
+    facts->own = kind == 'o';
+    facts->proven = kind == 'p';
     facts->expires = 5000 + now / 1000 + life;
     known_put(known, facts, 100000, now, 5000 + now / 1000);
     facts_unref(facts);
 }
 
-static char had(const struct known *known, bool own_only, int64_t now)
+static char had(const struct known *known, bool for_route, int64_t now)
 {
-    const struct facts *fresh = known_fresh(known, own_only, now);
-    const struct facts *kept = known_kept(known, own_only, now);
+    const struct facts *fresh = known_fresh(known, for_route, now);
+    const struct facts *kept = known_kept(known, for_route, now);
 
     if (fresh) {
         assert_ptr_equal(fresh, kept);
-        return fresh->own ? 'O' : 'S';
+        return fresh->own ? 'O' : fresh->proven ? 'P' : 'S';
     }
-    return !kept ? '-' : kept->own ? 'k' : 'K';
+    return !kept ? '-' : kept->own ? 'k' : kept->proven ? 'q' : 'K';
 }
 
 static void step(struct known *known, const char *word, int64_t *now)
 {
     switch (word[0]) {
-    case 'o': put(known, true, atol(word + 1), *now); break;
-    case 's': put(known, false, atol(word + 1), *now); break;
+    case 'o':
+    case 'p':
+    case 's': put(known, word[0], atol(word + 1), *now); break;
     case 'f': known_fail(known, FACTS_MX, *now); break;
     case 'a': known_age(known, *now); break;
     case 'b': known_age_own(known, *now); break;
@@ -76,6 +85,8 @@ static void step(struct known *known, const char *word, int64_t *now)
     case 'S':
     case 'k':
     case 'K':
+    case 'P':
+    case 'q':
     case '-': assert_int_equal(had(known, false, *now), word[0]); break;
     default: *now = atol(word) * 1000;
     }
