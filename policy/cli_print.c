@@ -172,26 +172,89 @@ static void print_mx(const struct cli *cli, const json_t *reply)
     cli_table_clear(&table);
 }
 
-static void print_stats(const struct cli *cli, const json_t *reply)
+/* "12.3" a second; "" where nothing happens. */
+static const char *rate_text(const json_t *object, const char *name, char out[TEXT_SIZE])
 {
-    json_t *counters = json_object_get(reply, "counters"), *redis = json_object_get(reply, "redis");
-    struct cli_table table;
-    char text[TEXT_SIZE], state[4 * TEXT_SIZE];
+    double rate = json_number_value(json_object_get(object, name));
+
+    out[0] = '\0';
+    if (rate > 0)
+        snprintf(out, TEXT_SIZE, rate < 10 ? "%.2f" : "%.0f", rate);
+    return out;
+}
+
+/* Who tells, since when, and how Redis is. */
+static void print_source(const struct cli *cli, const json_t *reply)
+{
+    const json_t *redis = json_object_get(reply, "redis");
+    const char *trouble = text_of(redis, "trouble");
+    bool shared = json_is_true(json_object_get(reply, "shared"));
+    char text[TEXT_SIZE], line[8 * TEXT_SIZE];
 
     put_line(cli, "node", text_of(reply, "node"));
     put_line(cli, "up for", age_text(reply, "since", text));
-    snprintf(state, sizeof state, "%s%s%s", text_of(redis, "state"),
-             *text_of(redis, "trouble") ? ": " : "", text_of(redis, "trouble"));
-    put_line(cli, "redis", state);
+    number_text(json_object_get(reply, "counters"), "redis_ms_avg", text);
+    if (shared)
+        snprintf(line, sizeof line, "%s%s%s%s", text_of(redis, "state"), *text ? ", " : "", text,
+                 *text ? " ms" : "");
+    else
+        snprintf(line, sizeof line, "%s%s%s; the numbers are this process's own",
+                 text_of(redis, "state"), *trouble ? ": " : "", trouble);
+    put_line(cli, "redis", line);
+}
+
+static void print_stats(const struct cli *cli, const json_t *reply)
+{
+    json_t *counters = json_object_get(reply, "counters");
+    const json_t *today = json_object_get(reply, "today"), *rates = json_object_get(reply, "rates");
+    struct cli_table table;
+    char total[TEXT_SIZE], day[TEXT_SIZE], rate[TEXT_SIZE];
+
+    print_source(cli, reply);
     if (json_object_size(counters) == 0)
         return;
     fputc('\n', cli->out);
-    cli_table_init(&table, "COUNTER|>VALUE");
+    cli_table_init(&table, "COUNTER|>TOTAL|>TODAY|>PER S");
     for (void *at = json_object_iter(counters); at; at = json_object_iter_next(counters, at)) {
         const char *name = json_object_iter_key(at);
-        cli_table_add(&table, (const char *[CELLS]){name, number_text(counters, name, text)});
+        cli_table_add(&table, (const char *[CELLS]){name, number_text(counters, name, total),
+                                                    number_text(today, name, day),
+                                                    rate_text(rates, name, rate)});
     }
     cli_table_print(&table, cli);
+    cli_table_clear(&table);
+}
+
+/* One page of a terminal: three lists side by side. */
+static void print_top(const struct cli *cli, const json_t *reply)
+{
+    enum { ROWS = 16 };
+    const json_t *reasons = json_object_get(reply, "reasons");
+    const json_t *nets = json_object_get(reply, "bypass");
+    const json_t *domains = json_object_get(reply, "domains");
+    struct cli_table table;
+
+    if (cli->is_terminal)
+        fputs("\033[H\033[J", cli->out);
+    print_source(cli, reply);
+    fputc('\n', cli->out);
+    cli_table_init(&table, "REASON|>PER S|>TODAY|BYPASSING|>TODAY|DOMAIN|>TODAY");
+    for (size_t i = 0; i < ROWS; i++) {
+        const json_t *reason = json_array_get(reasons, i), *net = json_array_get(nets, i);
+        const json_t *domain = json_array_get(domains, i);
+        char rate[TEXT_SIZE], of_reason[TEXT_SIZE], of_net[TEXT_SIZE], of_domain[TEXT_SIZE];
+        if (!reason && !net && !domain)
+            break;
+        cli_table_add(&table, (const char *[CELLS]){
+                                  text_of(reason, "reason"), rate_text(reason, "rate", rate),
+                                  number_text(reason, "today", of_reason), text_of(net, "net"),
+                                  number_text(net, "today", of_net), text_of(domain, "domain"),
+                                  number_text(domain, "today", of_domain)});
+    }
+    if (table.rows == 1)
+        fputs("nothing has been judged\n", cli->out);
+    else
+        cli_table_print(&table, cli);
     cli_table_clear(&table);
 }
 
@@ -380,7 +443,7 @@ void cli_print(const struct cli *cli, const char *command, const json_t *reply)
     } prints[] = {
         {"explain", print_explain}, {"route", print_route}, {"mx", print_mx},
         {"stats", print_stats},     {"hosts", print_hosts}, {"ping", print_ping},
-        {"report", print_report},   {"seen", print_seen},
+        {"report", print_report},   {"seen", print_seen},   {"top", print_top},
     };
 
     for (size_t i = 0; i < sizeof prints / sizeof prints[0]; i++)

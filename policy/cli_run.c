@@ -24,7 +24,8 @@ static const char usage_text[] =
     "                          the guard's path for one question, row by row\n"
     "  route ADDR              the map's answer for an address, and why\n"
     "  mx DOMAIN               the domain's mail servers as known here, and what is wrong\n"
-    "  stats                   the counters\n"
+    "  stats                   the counters: in all, today, and how fast they grow\n"
+    "  top                     what is busiest; on a terminal again every 2 s\n"
     "  hosts                   the hosts under watch: health, observation, overrides\n"
     "  report [--days N]       whom the guard refused, or would have, and who came back\n"
     "  drain HOST[:PORT]       send no new mail to a host\n"
@@ -47,6 +48,7 @@ static const char usage_text[] =
     "exit codes: 0 done, 1 no or refused, 2 wrong use, 3 daemon not reachable\n";
 
 enum { OPTION_JSON = 256, OPTION_FACT };
+enum { REFRESH = 2 }; /* seconds */
 
 /* What `explain` takes; the names are the request's, too. `feed` takes the listener, and `report`
  * the days alone. */
@@ -81,7 +83,8 @@ static const struct command {
     {"forget", {"client", NULL}, 0},  {"allow", {"client", "time"}, 1},
     {"pause", {"domain", "time"}, 2}, {"resume", {"domain", NULL}, 1},
     {"ping", {NULL, NULL}, 0},        {"check", {NULL, NULL}, 0},
-    {"feed", {NULL, NULL}, 0},        {"report", {NULL, NULL}, 0},
+    {"top", {NULL, NULL}, 0},         {"feed", {NULL, NULL}, 0},
+    {"report", {NULL, NULL}, 0},
 };
 
 struct arguments {
@@ -205,7 +208,7 @@ static int show_reply(const struct cli *cli, const char *command, const json_t *
     bool done = strcmp(status, "ok") == 0;
 
     if (cli->json) {
-        json_dumpf(reply, cli->out, JSON_INDENT(2));
+        json_dumpf(reply, cli->out, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
         fputc('\n', cli->out);
     } else if (done) {
         cli_print(cli, command, reply);
@@ -242,6 +245,21 @@ static int ask(const struct cli *cli, const struct command *command, const struc
     json_decref(request);
     conf_unref(conf);
     return code;
+}
+
+/* Until it is interrupted, or the daemon is gone. */
+static int ask_again(const struct cli *cli, const struct command *command,
+                     const struct arguments *given)
+{
+    int code;
+
+    for (;;) {
+        code = ask(cli, command, given);
+        if (code != CLI_DONE)
+            return code;
+        fflush(cli->out);
+        sleep(REFRESH);
+    }
 }
 
 static int feed(const struct cli *cli, const struct arguments *given)
@@ -281,5 +299,7 @@ int cli_run(int argc, char **argv, FILE *out, FILE *err)
         return cli_check(&cli);
     if (strcmp(command->name, "feed") == 0)
         return feed(&cli, &given);
+    if (strcmp(command->name, "top") == 0 && cli.is_terminal && !cli.json)
+        return ask_again(&cli, command, &given);
     return ask(&cli, command, &given);
 }

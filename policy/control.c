@@ -29,7 +29,7 @@ enum {
 void control_end(struct control_ask *ask, json_t *result)
 {
     static const char failed[] = "{\"status\":\"refused\",\"message\":\"out of memory\"}\n";
-    char *text = result ? json_dumps(result, JSON_COMPACT) : NULL;
+    char *text = result ? json_dumps(result, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
     struct peer *peer = ask->peer;
     char *line = NULL;
     size_t length = text ? strlen(text) : 0;
@@ -80,15 +80,6 @@ static void control_ping(struct control_ask *ask, const json_t *request)
                                MXW_VERSION, "node", conf->node, "config", conf->file, "started",
                                (json_int_t)conversation->started, "mode",
                                conf_mode_name(conf->guard.mode)));
-}
-
-static void control_stats(struct control_ask *ask, const json_t *request)
-{
-    const struct conversation *conversation = ask->conversation;
-
-    (void)request;
-    control_end(ask, show_stats(conversation->conf->node, conversation->started,
-                                conversation->stats, conversation->store));
 }
 
 static void control_hosts(struct control_ask *ask, const json_t *request)
@@ -205,7 +196,7 @@ static const struct command {
     {"purge", control_purge, true},    {"seen", control_seen, false},
     {"forget", control_forget, true},  {"allow", control_allow, true},
     {"pause", control_pause, true},    {"resume", control_resume, true},
-    {"feed", control_feed, true},
+    {"feed", control_feed, true},      {"top", control_top, false},
 };
 
 static const struct command *find_command(const char *name)

@@ -19,7 +19,8 @@
  *   mx       domain
  *            -> domain state ttl fetched expires age origin order[{preference host addresses[]
  *               state}] warnings[]
- *   stats    -> node since counters{} redis{state}
+ *   stats    -> node since day shared counters{} today{} rates{} redis{state}
+ *   top      -> the same, and reasons[{reason today rate}] bypass[{net today}] domains[{domain today}]
  *   hosts    -> hosts[{host port address state streak since good_since at ms usable observed
  *               missing detail override weight used_by[]}]
  *   seen     client -> client complete visits[{listener as at stage}] learned[{domain as at dry}]
@@ -40,6 +41,11 @@
  * without a listener at the only one of this node in the client's family. Where there is no only
  * one, the request is refused, and all other visits are noted; with "again" where none is known so
  * far: the same request may succeed later.
+ *
+ * Counters are numbers by their names; shared says that they are those of Redis, today's of its UTC
+ * day, else they are this process's own, and today is empty. A rate is per second, of this process, over
+ * the last ten to twenty. reasons are of this node, the busiest now first; bypass and domains are of
+ * the site and of the day, at most 50, the busiest first.
  *
  * A report counts messages, of the UTC days from and to and those between; since instead where there
  * is no Redis, and the counters are this process's. Of bypass, the messages that were or would have

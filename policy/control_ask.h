@@ -26,8 +26,10 @@ void control_fail(struct control_ask *ask, const char *status, const char *forma
 /* A member of the request as text; NULL where it is missing or none. */
 const char *control_text(const struct json_t *request, const char *name);
 
-/* A command that looks, in a file of its own. */
+/* Commands that look, in files of their own. */
 void control_report(struct control_ask *ask, const struct json_t *request);
+void control_stats(struct control_ask *ask, const struct json_t *request);
+void control_top(struct control_ask *ask, const struct json_t *request);
 
 /* The commands that change something. Each ends the request, now or later. */
 void control_drain(struct control_ask *ask, const struct json_t *request);

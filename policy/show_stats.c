@@ -1,5 +1,5 @@
 /*
- * The counters of this process, and how its Redis is.
+ * The counters, how fast they grow, and how Redis is.
  */
 #include "policy/show.h"
 
@@ -10,13 +10,21 @@
 #include <string.h>
 
 /* Those of domains are the report's. */
-static void show_counter(void *arg, const char *name, uint64_t value)
+static void show_rate(void *arg, const char *name, double rate)
 {
     if (!strchr(name, ':'))
-        json_object_set_new(arg, name, json_integer((json_int_t)value));
+        json_object_set_new(arg, name, json_real(rate));
 }
 
-static json_t *show_redis(const struct store *store)
+json_t *show_rates(const struct stats *stats)
+{
+    json_t *rates = json_object();
+
+    stats_each_rate(stats, show_rate, rates);
+    return rates;
+}
+
+json_t *show_redis(const struct store *store)
 {
     if (!store)
         return json_pack("{s:s}", "state", "none");
@@ -25,12 +33,11 @@ static json_t *show_redis(const struct store *store)
                      (json_int_t)store_evicted(store));
 }
 
-json_t *show_stats(const char *node, int64_t since, const struct stats *stats,
-                   const struct store *store)
+json_t *show_stats(const struct show_numbers *numbers)
 {
-    json_t *counters = json_object();
-
-    stats_each(stats, show_counter, counters);
-    return json_pack("{s:s, s:s, s:I, s:o, s:o}", "status", "ok", "node", node, "since",
-                     (json_int_t)since, "counters", counters, "redis", show_redis(store));
+    return json_pack("{s:s, s:s, s:I, s:s, s:b, s:o, s:o, s:o, s:o}", "status", "ok", "node",
+                     numbers->node, "since", (json_int_t)numbers->since, "day", numbers->day,
+                     "shared", numbers->shared, "counters", numbers->counters, "today",
+                     numbers->today, "rates", show_rates(numbers->stats), "redis",
+                     show_redis(numbers->store));
 }

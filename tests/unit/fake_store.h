@@ -197,6 +197,30 @@ static struct store_reply fake_do_score(struct fake_command *c, struct fake_key 
     return fake_text(sum);
 }
 
+static int fake_higher_first(const void *a, const void *b)
+{
+    const struct store_reply *one = a, *other = b;
+    return atoll(other[1].text) < atoll(one[1].text) ? -1
+                                                     : atoll(other[1].text) > atoll(one[1].text);
+}
+
+/* From rank 0 on, with scores. */
+static struct store_reply fake_do_ranks(struct fake_command *c, struct fake_key *key)
+{
+    struct store_reply reply = {.kind = STORE_KIND_LIST};
+    size_t fields = key ? key->fields : 0, most = 2 * ((size_t)atol(c->word[3]) + 1);
+
+    reply.item = calloc(2 * fields + 1, sizeof *reply.item);
+    for (size_t i = 0; i < fields; i++) {
+        reply.item[2 * i] = fake_text(key->field[i]);
+        reply.item[2 * i + 1] = fake_text(key->value[i]);
+    }
+    qsort(reply.item, fields, 2 * sizeof *reply.item, fake_higher_first);
+    for (reply.count = 2 * fields; reply.count > most; reply.count--)
+        free(reply.item[reply.count - 1].text);
+    return reply;
+}
+
 static struct store_reply fake_do(struct fake_command *c)
 {
     struct fake_key *key = fake_key(c->word[1], false);
@@ -214,6 +238,8 @@ static struct store_reply fake_do(struct fake_command *c)
         return fake_do_stream(c, key);
     if (!strcmp(c->word[0], "ZINCRBY"))
         return fake_do_score(c, key);
+    if (!strcmp(c->word[0], "ZREVRANGE"))
+        return fake_do_ranks(c, key);
     if (!strcmp(c->word[0], "ZREMRANGEBYRANK")) {
         snprintf(fake.cut, sizeof fake.cut, "%s %s", c->word[2], c->word[3]);
         return (struct store_reply){.kind = STORE_KIND_INTEGER};

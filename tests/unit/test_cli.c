@@ -32,7 +32,14 @@ static const struct {
      "\"started\":1,\"mode\":\"detect\"}\n"},
     {"{\"command\":\"stats\"}",
      "{\"status\":\"ok\",\"node\":\"mx2.example.com\",\"since\":0,\"counters\":{\"guard_seen\":3,"
-     "\"mx_hits\":42},\"redis\":{\"state\":\"down\"}}\n"},
+     "\"hit_ratio\":0.987,\"mx_hits\":42},\"today\":{\"mx_hits\":40},\"rates\":{\"guard_seen\":"
+     "0.254,\"mx_hits\":12.7},\"shared\":false,\"redis\":{\"state\":\"down\"}}\n"},
+    {"{\"command\":\"top\"}",
+     "{\"status\":\"ok\",\"node\":\"mx2.example.com\",\"since\":0,\"shared\":true,\"redis\":{"
+     "\"state\":\"up\"},\"counters\":{\"redis_ms_avg\":0.213},\"reasons\":[{\"reason\":\"seen\","
+     "\"today\":9,\"rate\":1.5},{\"reason\":\"best\",\"today\":4,\"rate\":0.0}],\"bypass\":[{"
+     "\"net\":"
+     "\"[198.51.100.0/24]\\u001b[31m\",\"today\":3}],\"domains\":[]}\n"},
     {"{\"command\":\"hosts\"}",
      "{\"status\":\"ok\",\"hosts\":[{\"host\":\"mx1.example.com\",\"port\":25,\"address\":"
      "\"[192.0.2.10]\",\"state\":\"up\",\"streak\":3,\"since\":0,\"at\":0,\"ms\":4,\"usable\":true,"
@@ -196,7 +203,17 @@ static const struct {
      "--client, --listener and --rcpt"},
     {"terminal codes in a command", "\x1b[31m", CLI_USAGE, NULL, "no such command: ?[31m"},
     {"ping", "-c FILE ping", CLI_DONE, "version   9.9.9\n", NULL},
-    {"stats", "-c FILE stats", CLI_DONE, "COUNTER\tVALUE\nguard_seen\t3\nmx_hits\t42\n", NULL},
+    {"stats", "-c FILE stats", CLI_DONE,
+     "node      mx2.example.com\n"
+     "redis     down; the numbers are this process's own\n\nCOUNTER\tTOTAL\tTODAY\tPER S\n"
+     "guard_seen\t3\t-\t0.25\nhit_ratio\t0.987\t-\t-\nmx_hits\t42\t40\t13\n",
+     NULL},
+    {"top", "-c FILE top", CLI_DONE,
+     "node      mx2.example.com\nredis     up, 0.213 ms\n\n"
+     "REASON\tPER S\tTODAY\tBYPASSING\tTODAY\tDOMAIN\tTODAY\n"
+     "seen\t1.50\t9\t[198.51.100.0/24]?[31m\t3\t-\t-\nbest\t-\t4\t-\t-\t-\t-\n",
+     NULL},
+    {"top, JSON", "-c FILE top --json", CLI_DONE, "\"rate\": 1.5", NULL},
     {"options anywhere", "stats -c FILE", CLI_DONE, "mx_hits\t42", NULL},
     {"JSON", "-c FILE stats --json", CLI_DONE, "\"mx_hits\": 42", NULL},
     {"hosts", "-c FILE hosts", CLI_DONE,

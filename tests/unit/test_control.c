@@ -14,6 +14,7 @@
 #include "policy/site.h"
 #include "policy/show.h"
 #include "policy/stats.h"
+#include "policy/top.h"
 #include "policy/tier.h"
 #include "policy/watch.h"
 
@@ -302,6 +303,39 @@ void stats_each(const struct stats *stats, stats_visit *visit, void *arg)
     visit(arg, "bypass:example.com", 2);
 }
 
+void stats_each_rate(const struct stats *stats, stats_visit_rate *visit, void *arg)
+{
+    (void)stats;
+    visit(arg, "guard_seen", 0.25);
+    visit(arg, "judged:example.com", 0.5);
+}
+
+void stats_push(struct stats *stats)
+{
+    (void)stats;
+}
+
+size_t top_get(struct top *top, enum top_list list, struct heavy_item *out, size_t size)
+{
+    (void)top;
+    assert_true(size > 0);
+    strcpy(out->name, list == TOP_BYPASS ? "[198.51.100.0/24]" : "example.com");
+    out->count = 7;
+    return 1;
+}
+
+const char *top_name(enum top_list list)
+{
+    (void)list;
+    return "";
+}
+
+enum store_kind store_reply_kind(const struct store_reply *reply)
+{
+    (void)reply;
+    return STORE_KIND_NIL;
+}
+
 bool store_is_up(const struct store *store)
 {
     (void)store;
@@ -562,7 +596,13 @@ static const struct {
     {"mx of no name", "{\"command\":\"mx\",\"domain\":\"a b\"}\n", {"\"status\":\"usage\""}},
     {"stats",
      "{\"command\":\"stats\"}\n",
-     {"\"counters\":{\"guard_seen\":3,\"mx_hits\":42},\"redis\":{\"state\":\"none\"}"}},
+     {"\"shared\":false,\"counters\":{\"guard_seen\":3,\"mx_hits\":42,\"hit_ratio\":1.0},"
+      "\"today\":{},\"rates\":{\"guard_seen\":0.25},\"redis\":{\"state\":\"none\"}"}},
+    {"top",
+     "{\"command\":\"top\"}\n",
+     {"\"reasons\":[{\"reason\":\"seen\",\"today\":3,\"rate\":0.25}]",
+      "\"bypass\":[{\"net\":\"[198.51.100.0/24]\",\"today\":7}]",
+      "\"domains\":[{\"domain\":\"example.com\",\"today\":7}]"}},
     {"hosts",
      "{\"command\":\"hosts\"}\n",
      {"{\"host\":\"gw1.example.net\",\"port\":25,\"address\":\"[192.0.2.31]\",\"state\":\"up\"",
