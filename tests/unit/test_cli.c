@@ -33,7 +33,8 @@ static const struct {
     {"{\"command\":\"stats\"}",
      "{\"status\":\"ok\",\"node\":\"mx2.example.com\",\"since\":0,\"counters\":{\"guard_seen\":3,"
      "\"hit_ratio\":0.987,\"mx_hits\":42},\"today\":{\"mx_hits\":40},\"rates\":{\"guard_seen\":"
-     "0.254,\"mx_hits\":12.7},\"shared\":false,\"redis\":{\"state\":\"down\"}}\n"},
+     "0.254,\"mx_hits\":12.7},\"shared\":false,\"redis\":{\"state\":\"down\",\"trouble\":"
+     "\"LOADING\"}}\n"},
     {"{\"command\":\"top\"}",
      "{\"status\":\"ok\",\"node\":\"mx2.example.com\",\"since\":0,\"shared\":true,\"redis\":{"
      "\"state\":\"up\"},\"counters\":{\"redis_ms_avg\":0.213},\"reasons\":[{\"reason\":\"seen\","
@@ -205,7 +206,7 @@ static const struct {
     {"ping", "-c FILE ping", CLI_DONE, "version   9.9.9\n", NULL},
     {"stats", "-c FILE stats", CLI_DONE,
      "node      mx2.example.com\n"
-     "redis     down; the numbers are this process's own\n\nCOUNTER\tTOTAL\tTODAY\tPER S\n"
+     "redis     down: LOADING; the numbers are this process's own\n\nCOUNTER\tTOTAL\tTODAY\tPER S\n"
      "guard_seen\t3\t-\t0.25\nhit_ratio\t0.987\t-\t-\nmx_hits\t42\t40\t13\n",
      NULL},
     {"top", "-c FILE top", CLI_DONE,
@@ -299,7 +300,7 @@ static void check(void **state)
     assert_non_null(strstr(got.out, "has no errors\n"));
     assert_non_null(strstr(got.out, "warning: mxwardend is of version 9.9.9"));
     assert_non_null(strstr(got.out, "warning: mxwardend runs with /other"));
-    assert_non_null(strstr(got.out, "error: mxwardend cannot use Redis"));
+    assert_non_null(strstr(got.out, "error: mxwardend cannot use Redis (LOADING)"));
     assert_int_equal(got.code, CLI_REFUSED);
     result_clear(&got);
 
