@@ -31,6 +31,7 @@ static const char usage_text[] =
     "  drain HOST[:PORT]       send no new mail to a host\n"
     "  ready HOST[:PORT]       use it again, as its probes say\n"
     "  weight HOST[:PORT] N    its share within its tier, 0 to 65535\n"
+    "  flush DOMAIN            have the queue for a domain sent now (ETRN)\n"
     "  purge DOMAIN            forget what is known of a domain, and look it up anew\n"
     "  seen IP                 what the site knows of a client\n"
     "  forget IP               forget that\n"
@@ -84,7 +85,7 @@ static const struct command {
     {"pause", {"domain", "time"}, 2}, {"resume", {"domain", NULL}, 1},
     {"ping", {NULL, NULL}, 0},        {"check", {NULL, NULL}, 0},
     {"top", {NULL, NULL}, 0},         {"feed", {NULL, NULL}, 0},
-    {"report", {NULL, NULL}, 0},
+    {"report", {NULL, NULL}, 0},      {"flush", {"domain", NULL}, 0},
 };
 
 struct arguments {

@@ -16,7 +16,6 @@ static const struct conf_later {
     const char *value; /* a glob over the values concerned */
 } conf_laters[] = {
     {CONF_LISTEN, "http", "*"},
-    {CONF_DOMAIN, "flush", "*"},
 };
 
 enum { CONF_LATERS = sizeof conf_laters / sizeof conf_laters[0] };

@@ -9,6 +9,7 @@
 #include "policy/conf.h"
 #include "policy/control_ask.h"
 #include "policy/engine.h"
+#include "policy/etrn.h"
 #include "policy/order.h"
 #include "policy/recipient.h"
 #include "policy/show.h"
@@ -197,6 +198,7 @@ static const struct command {
     {"forget", control_forget, true},  {"allow", control_allow, true},
     {"pause", control_pause, true},    {"resume", control_resume, true},
     {"feed", control_feed, true},      {"top", control_top, false},
+    {"flush", control_flush, true},
 };
 
 static const struct command *find_command(const char *name)
@@ -250,15 +252,18 @@ static enum listen_input on_input(struct peer *peer, const char *data, size_t le
     return LISTEN_TAKEN;
 }
 
-/* A change under way is finished all the same; only nobody hears of it. */
+/* A change under way is finished all the same; only nobody hears of it. An ETRN is no change here:
+ * who asked for it may have tired of the server. */
 static void on_closed(struct peer *peer)
 {
     struct control_ask *ask = peer_data(peer);
 
     if (!ask)
         return;
-    if (ask->question) {
-        engine_cancel(ask->question);
+    if (ask->question || ask->etrn) {
+        if (ask->question)
+            engine_cancel(ask->question);
+        etrn_stop(ask->etrn);
         free(ask);
     } else {
         ask->peer = NULL;

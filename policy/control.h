@@ -33,6 +33,8 @@
  *            -> message
  *   pause    domain? time?   | resume domain?     the guard off, for a time ("90s", "2h")
  *            -> message
+ *   flush    domain
+ *            -> server reply message
  *   feed     visits[{client listener? port?}]     of a log; none at all is a sign of life, too
  *            -> visits
  *

@@ -8,13 +8,15 @@
 #include "policy/conversation.h"
 
 struct engine_question;
+struct etrn;
 struct json_t;
 
 struct control_ask {
     struct peer *peer; /* NULL once it went away */
     struct conversation *conversation;
     struct engine_question *question; /* under way, else NULL */
-    char domain[NAME_SIZE];           /* of mx */
+    struct etrn *etrn;                /* the same */
+    char domain[NAME_SIZE];           /* of mx, pause, flush */
     char done[2 * NAME_SIZE + 200];   /* what a change says when it holds */
 };
 
@@ -42,5 +44,6 @@ void control_allow(struct control_ask *ask, const struct json_t *request);
 void control_pause(struct control_ask *ask, const struct json_t *request);
 void control_resume(struct control_ask *ask, const struct json_t *request);
 void control_feed(struct control_ask *ask, const struct json_t *request);
+void control_flush(struct control_ask *ask, const struct json_t *request);
 
 #endif

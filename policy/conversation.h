@@ -11,6 +11,7 @@ struct attrs;
 struct conf;
 struct engine;
 struct fetch;
+struct flush;
 struct memory;
 struct override;
 struct pause;
@@ -25,6 +26,7 @@ struct conversation {
     struct conf *conf;
     struct engine *engine;
     struct fetch *fetch;
+    struct flush *flush;
     struct memory *memory;
     struct override *override;
     struct pause *pause;

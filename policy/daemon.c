@@ -15,6 +15,7 @@
 #include "policy/conversation.h"
 #include "policy/engine.h"
 #include "policy/events.h"
+#include "policy/flush.h"
 #include "policy/log.h"
 #include "policy/memory.h"
 #include "policy/notices.h"
@@ -53,6 +54,7 @@ struct daemon {
     struct store *store;       /* NULL without Redis */
     struct track *track;
     struct fetch *fetch;
+    struct flush *flush;
     struct memory *memory;
     struct site *site;
     struct watch *watch;
@@ -130,6 +132,8 @@ static void on_watch_changed(void *arg, const struct watch_view *before,
     if (before->health.state != after->health.state)
         tell(daemon, "health host=%s:%u address=%s state=%s was=%s", after->host, after->port, addr,
              health_state_name(after->health.state), health_state_name(before->health.state));
+    if (before->health.state != after->health.state && daemon->flush)
+        flush_changed(daemon->flush);
     if (before->observed != after->observed)
         tell(daemon, "observed host=%s:%u address=%s observed=%s missing=%s", after->host,
              after->port, addr, after->observed ? "yes" : "no", watch_missing_name(after->missing));
@@ -195,6 +199,7 @@ static void on_store_changed(void *arg, bool up)
     fetch_forget_all(daemon->fetch);
     site_beat(daemon->site);
     memory_changed(daemon->memory);
+    flush_store_up(daemon->flush);
 }
 
 /* --- building ----------------------------------------------------------------------------------- */
@@ -382,6 +387,21 @@ static void on_ready(void *arg)
         daemon->failed(daemon->arg);
 }
 
+static struct flush *build_flush(struct daemon *daemon)
+{
+    const struct flush_parts parts = {.base = daemon->base,
+                                      .fetch = daemon->fetch,
+                                      .watch = daemon->watch,
+                                      .site = daemon->site,
+                                      .override = daemon->override,
+                                      .survey = daemon->survey,
+                                      .stats = daemon->stats,
+                                      .events = daemon->events,
+                                      .store = daemon->store};
+
+    return daemon->survey ? flush_new(&parts, daemon->conf) : NULL;
+}
+
 static bool build_engine(struct daemon *daemon)
 {
     const struct survey_parts survey = {.base = daemon->base,
@@ -405,9 +425,11 @@ static bool build_engine(struct daemon *daemon)
     daemon->survey = survey_new(&survey, daemon->conf, on_ready, daemon);
     parts.survey = daemon->survey;
     daemon->engine = daemon->survey ? engine_new(&parts, daemon->conf) : NULL;
+    daemon->flush = build_flush(daemon);
     daemon->conversation = (struct conversation){.conf = daemon->conf,
                                                  .engine = daemon->engine,
                                                  .fetch = daemon->fetch,
+                                                 .flush = daemon->flush,
                                                  .memory = daemon->memory,
                                                  .override = daemon->override,
                                                  .pause = daemon->pause,
@@ -418,7 +440,7 @@ static bool build_engine(struct daemon *daemon)
                                                  .watch = daemon->watch,
                                                  .clock = &daemon->clock,
                                                  .started = clock_unix(&daemon->clock)};
-    return daemon->engine != NULL;
+    return daemon->engine && daemon->flush;
 }
 
 struct daemon *daemon_new(struct event_base *base, struct conf *conf, daemon_failed *failed,
@@ -473,6 +495,7 @@ void daemon_free(struct daemon *daemon)
     sentinel_free(daemon->sentinel);
     memory_free(daemon->memory);
     pause_free(daemon->pause);
+    flush_free(daemon->flush);
     if (daemon->dns)
         dns_free(daemon->dns);
     free(daemon->listen);
@@ -538,6 +561,7 @@ void daemon_set_conf(struct daemon *daemon, struct conf *conf)
     site_set_conf(daemon->site, conf);
     watch_set_conf(daemon->watch, conf);
     survey_set_conf(daemon->survey, conf);
+    flush_set_conf(daemon->flush, conf);
     engine_set_conf(daemon->engine, conf);
     conf_unref(old);
     stats_add(daemon->stats, "reloads", 1);

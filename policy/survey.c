@@ -252,7 +252,8 @@ static bool visit_domain(struct survey *survey, const struct conf_domain *domain
         return true;
     if (domain->guard.mode != CONF_MODE_OFF)
         mx.purposes |= WATCH_GUARD;
-    if (route == CONF_ROUTE_MX || route == CONF_ROUTE_PRIMARY)
+    if (route == CONF_ROUTE_MX || route == CONF_ROUTE_PRIMARY ||
+        (domain->flush && route == CONF_ROUTE_OFF))
         mx.purposes |= WATCH_ROUTE;
     if (mx.purposes && !see(survey, &mx))
         return false;

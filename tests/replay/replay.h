@@ -34,5 +34,6 @@ int replay_report(void);
 int replay_trap(void);
 int replay_retry(void);
 int replay_health(void);
+int replay_flush(void);
 
 #endif

@@ -15,6 +15,7 @@ void world_open(void)
     world_loop_open();
     world_redis_open();
     world_net_open();
+    world_smtp_open();
 }
 
 void world_close(void)

@@ -66,6 +66,10 @@ void world_set_milter(const char *addr, bool attached, const char *local);
 
 /* false: the node's own probes cannot be made (no descriptors, a source address that is gone). */
 void world_set_probing(struct node *node, bool works);
+/* What every node's own server says to ETRN ("250 Queuing started"); NULL: nobody listens. */
+void world_set_etrn(const char *reply);
+/* The domains that were named to it since this was last asked, separated by spaces. */
+const char *world_etrns(void);
 
 /* --- nodes -------------------------------------------------------------------------------------- */
 /* Starts a daemon; address is the one that its probes come from. conf is the text of its file. */

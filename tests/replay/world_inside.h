@@ -18,6 +18,8 @@ void world_redis_close(void);
 void world_net_open(void);
 void world_net_close(void);
 
+void world_smtp_open(void);
+
 void world_log_open(void);
 
 /* Which node's daemon is being built, or is at work: its store, its log, its sockets are told

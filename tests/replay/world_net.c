@@ -405,7 +405,8 @@ struct probe *probe_start(struct event_base *base, const struct probe_options *o
 {
     struct probe *probe = calloc(1, sizeof *probe);
     const struct host *host = find_host(&options->addr);
-    int64_t ms = host && host->how == WORLD_SMTP_SILENT ? options->timeout : PROBE_MS;
+    int64_t limit = options->connect ? options->connect : options->timeout;
+    int64_t ms = host && host->how == WORLD_SMTP_SILENT ? limit : PROBE_MS;
     struct timeval delay = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
     probe->options = *options;

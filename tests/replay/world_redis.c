@@ -397,6 +397,24 @@ static struct store_reply *run_hash(const struct command *command)
     return reply_integer(integer);
 }
 
+/* A HASH without fields is none. */
+static struct store_reply *run_field_delete(const struct command *command, struct key *key)
+{
+    for (size_t i = 0; key && i < key->fields; i++)
+        if (strcmp(key->field[i], command->word[2]) == 0) {
+            free(key->field[i]);
+            free(key->value[i]);
+            key->fields--;
+            key->field[i] = key->field[key->fields];
+            key->value[i] = key->value[key->fields];
+            tell(key->name);
+            if (key->fields == 0)
+                drop(key->name);
+            return reply_integer(1);
+        }
+    return reply_integer(0);
+}
+
 static struct store_reply *run_list(const struct command *command)
 {
     struct store_reply *list = reply_new(STORE_KIND_LIST);
@@ -459,6 +477,8 @@ static struct store_reply *run(const struct command *command)
         return run_list(command);
     if (verb_is(command, "EXPIRE"))
         return run_expire(command);
+    if (verb_is(command, "HDEL"))
+        return run_field_delete(command, key);
     if (verb_is(command, "DEL"))
         return run_delete(command);
     if (verb_is(command, "GET"))
@@ -473,7 +493,7 @@ static struct store_reply *run(const struct command *command)
 
 static bool writes(const struct command *command)
 {
-    return verb_is(command, "SET HSET HSETNX HINCRBY EXPIRE DEL ZINCRBY ZREMRANGEBYRANK XADD");
+    return verb_is(command, "SET HSET HSETNX HINCRBY HDEL EXPIRE DEL ZINCRBY ZREMRANGEBYRANK XADD");
 }
 
 /* --- batches ------------------------------------------------------------------------------------ */

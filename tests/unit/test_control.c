@@ -7,6 +7,7 @@
 #include "cache/fetch.h"
 #include "policy/conversation.h"
 #include "policy/engine.h"
+#include "policy/flush.h"
 #include "policy/order.h"
 #include "policy/override.h"
 #include "policy/memory.h"
@@ -472,6 +473,20 @@ bool pause_put(struct pause *pause, const char *name, int64_t seconds)
     return !fake.redis_lost;
 }
 
+/* The ETRN itself is the replay's (flush.c). */
+struct etrn *flush_now(struct flush *flush, const struct conf_domain *section, etrn_done *done,
+                       void *arg)
+{
+    (void)flush, (void)section, (void)done, (void)arg;
+    return NULL;
+}
+
+void flush_note(struct flush *flush, const char *name, const char *server,
+                const struct etrn_answer *answer)
+{
+    (void)flush, (void)name, (void)server, (void)answer;
+}
+
 void site_note_feed(struct site *site)
 {
     (void)site;
@@ -612,7 +627,11 @@ static const struct {
       "\"weight\":null,\"used_by\":[\"guard\"]",
       "{\"host\":\"gw2.example.net\",\"port\":2525,\"address\":\"\",\"state\":\"unknown\"",
       "\"slow_start\":100,\"held_until\":0}"}},
-    {"no such command", "{\"command\":\"flush\"}\n", {"\"status\":\"usage\"", "flush"}},
+    {"no such command", "{\"command\":\"flesh\"}\n", {"\"status\":\"usage\"", "flesh"}},
+    {"flush of no domain", "{\"command\":\"flush\"}\n", {"\"status\":\"usage\"", "domain"}},
+    {"flush of a domain without",
+     "{\"command\":\"flush\",\"domain\":\"example.net\"}\n",
+     {"\"status\":\"refused\"", "has no `flush`"}},
     {"no command", "{}\n", {"\"status\":\"usage\""}},
     {"a command that is a number", "{\"command\":1}\n", {"\"status\":\"usage\""}},
     {"no object", "[]\n", {"\"status\":\"usage\""}},

@@ -1,0 +1,289 @@
+/*
+ * Queues that are flushed: when, and how often, and what a restart makes of it.
+ */
+#include "tests/replay/replay.h"
+#include "tests/replay/site.h"
+
+#define FLUSH   "flush = \"127.0.0.1:25\" "
+#define PRIMARY "domain \"q.example.com\" { route = \"primary\" " FLUSH "}\n"
+#define OFF     "domain \"off.example.com\" { guard { mode = \"off\" } " FLUSH "}\n"
+#define POOL                                                                                       \
+    "domain \"pool.example.com\" { route = \"pool g\" " FLUSH "}\n"                                \
+    "pool \"g\" { tier \"10\" { host \"192.0.2.81\" { } host \"192.0.2.82\" { } }\n"               \
+    "tier \"20\" { host \"192.0.2.83\" { } } }\n"
+
+static void expect_etrns(const char *wanted)
+{
+    assert_string_equal(world_etrns(), wanted);
+}
+
+/* mx2 with the domains q and off, of which it is the backup; no ETRN so far. */
+static struct site open_site(const char *conf)
+{
+    struct site site;
+
+    world_open();
+    site_zone();
+    world_set_mx("q.example.com", "10 mx1.example.com,20 mx2.example.com");
+    world_set_mx("off.example.com", "10 mx1.example.com,20 mx2.example.com");
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_set_host("192.0.2.81", WORLD_SMTP_UP, NULL);
+    world_set_host("192.0.2.82", WORLD_SMTP_UP, NULL);
+    world_set_host("192.0.2.83", WORLD_SMTP_UP, NULL);
+    site = (struct site){.mx2 = world_start(conf, MX2)};
+    world_run(2 * MINUTE);
+    expect_etrns("");
+    return site;
+}
+
+static struct site open_backup(void)
+{
+    return open_site(SITE_CONF("mx2.example.com", PRIMARY));
+}
+
+/* Down for a minute, then up: how long until its ETRN, and that there is one. */
+static void primary_is_back(void **state)
+{
+    struct site site = open_backup();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    expect_etrns("");
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_run(2100);
+    expect_etrns("q.example.com");
+    world_run(10 * MINUTE);
+    expect_etrns("");
+    assert_non_null(strstr(world_control(site.mx2, "{\"command\":\"stats\"}"), "\"flush_done\":1"));
+    site_close(&site);
+}
+
+/* A host that does not answer at all costs 2 s a try, and no more. */
+static void silent_primary_is_back(void **state)
+{
+    struct site site = open_backup();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_SILENT, NULL);
+    world_run(5 * MINUTE);
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_run(4100);
+    expect_etrns("q.example.com");
+    site_close(&site);
+}
+
+static void guarded_or_not(void **state)
+{
+    struct site site = open_site(SITE_CONF("mx2.example.com", PRIMARY OFF));
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_run(MINUTE);
+    expect_etrns("off.example.com q.example.com");
+    site_close(&site);
+}
+
+static void primary_flushes_nothing(void **state)
+{
+    struct site site;
+
+    (void)state;
+    world_open();
+    site_zone();
+    world_set_mx("q.example.com", "10 mx1.example.com,20 mx2.example.com");
+    world_set_host(MX2, WORLD_SMTP_UP, NULL);
+    site = (struct site){.mx1 = world_start(SITE_CONF("mx1.example.com", PRIMARY), MX1)};
+    world_run(MINUTE);
+    world_set_host(MX2, WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    world_set_host(MX2, WORLD_SMTP_UP, NULL);
+    world_run(MINUTE);
+    expect_etrns("");
+    site_close(&site);
+}
+
+static void pool_tier_by_tier(void **state)
+{
+    struct site site = open_site(SITE_CONF("mx2.example.com", POOL));
+
+    (void)state;
+    world_set_host("192.0.2.81", WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    world_set_host("192.0.2.81", WORLD_SMTP_UP, NULL); /* its equal was there all the time */
+    world_run(MINUTE);
+    expect_etrns("");
+    world_set_host("192.0.2.81", WORLD_SMTP_REFUSED, NULL);
+    world_set_host("192.0.2.82", WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    world_set_host("192.0.2.82", WORLD_SMTP_UP, NULL);
+    world_run(MINUTE);
+    expect_etrns("pool.example.com");
+    world_set_host("192.0.2.81", WORLD_SMTP_UP, NULL);
+    world_run(MINUTE);
+    expect_etrns("");
+    site_close(&site);
+}
+
+static void drained_and_ready(void **state)
+{
+    struct site site = open_backup();
+
+    (void)state;
+    world_control(site.mx2, "{\"command\":\"drain\",\"host\":\"mx1.example.com\"}");
+    world_run(MINUTE);
+    expect_etrns("");
+    world_control(site.mx2, "{\"command\":\"ready\",\"host\":\"mx1.example.com\"}");
+    world_run(MINUTE);
+    expect_etrns("q.example.com");
+    site_close(&site);
+}
+
+/* Six tries, and then word of it. */
+static void server_is_away(void **state)
+{
+    struct site site = open_backup();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    world_set_etrn(NULL);
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_run(10000);
+    world_set_etrn("250 Queuing started");
+    world_run(MINUTE);
+    expect_etrns("q.example.com");
+    world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    world_set_etrn(NULL);
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_run(MINUTE);
+    assert_non_null(strstr(world_warning(site.mx2), "flush domain=q.example.com "
+                                                    "server=127.0.0.1:25 result=failed"));
+    world_set_etrn("250 Queuing started");
+    world_run(MINUTE);
+    expect_etrns("");
+    site_close(&site);
+}
+
+static void server_refuses(void **state)
+{
+    struct site site = open_backup();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    world_set_etrn("459 <q.example.com>: service unavailable");
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_run(MINUTE);
+    expect_etrns("q.example.com");
+    assert_non_null(strstr(world_warning(site.mx2), "fast_flush_domains"));
+    site_close(&site);
+}
+
+/* back: mx1 returned while no daemon ran. */
+static void restart(bool back, bool gracefully, const char *wanted)
+{
+    struct site site = open_backup();
+
+    world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+    world_run(5 * MINUTE);
+    if (gracefully)
+        world_stop(site.mx2);
+    else
+        world_kill(site.mx2);
+    if (back)
+        world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_run(60 * MINUTE);
+    site.mx2 = world_start(SITE_CONF("mx2.example.com", PRIMARY), MX2);
+    world_run(MINUTE);
+    expect_etrns(wanted);
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_run(MINUTE);
+    expect_etrns(back ? "" : "q.example.com");
+    assert_false(world_has_key("mxw1:flush:*")); /* nothing is owed any more */
+    site_close(&site);
+}
+
+static void back_while_the_daemon_was_away(void **state)
+{
+    (void)state;
+    restart(true, true, "q.example.com");
+    restart(true, false, "q.example.com");
+}
+
+static void still_down_after_a_restart(void **state)
+{
+    (void)state;
+    restart(false, true, "");
+}
+
+static void well_at_the_start_and_after_it(void **state)
+{
+    struct site site = open_backup();
+
+    (void)state;
+    world_stop(site.mx2);
+    site.mx2 = world_start(SITE_CONF("mx2.example.com", PRIMARY), MX2);
+    world_run(5 * MINUTE);
+    expect_etrns("");
+    site_close(&site);
+}
+
+static void reload_forgets_nothing(void **state)
+{
+    struct site site = open_backup();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    world_reload(site.mx2, SITE_CONF("mx2.example.com", OFF PRIMARY));
+    world_run(MINUTE);
+    expect_etrns("");
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_run(MINUTE);
+    expect_etrns("off.example.com q.example.com");
+    site_close(&site);
+}
+
+static void by_hand(void **state)
+{
+    struct site site = open_backup();
+    const char *reply;
+
+    (void)state;
+    reply = world_control(site.mx2, "{\"command\":\"flush\",\"domain\":\"Q.example.com\"}");
+    assert_non_null(strstr(reply, "\"status\":\"ok\""));
+    assert_non_null(strstr(reply, "\"reply\":\"250 Queuing started\""));
+    expect_etrns("q.example.com");
+    world_set_etrn("459 no");
+    reply = world_control(site.mx2, "{\"command\":\"flush\",\"domain\":\"q.example.com\"}");
+    assert_non_null(strstr(reply, "\"status\":\"refused\""));
+    assert_non_null(strstr(reply, "fast_flush_domains"));
+    reply = world_control(site.mx2, "{\"command\":\"flush\",\"domain\":\"example.com\"}");
+    assert_non_null(strstr(reply, "has no `flush`"));
+    site_close(&site);
+}
+
+int replay_flush(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(primary_is_back),
+        cmocka_unit_test(silent_primary_is_back),
+        cmocka_unit_test(guarded_or_not),
+        cmocka_unit_test(primary_flushes_nothing),
+        cmocka_unit_test(pool_tier_by_tier),
+        cmocka_unit_test(drained_and_ready),
+        cmocka_unit_test(server_is_away),
+        cmocka_unit_test(server_refuses),
+        cmocka_unit_test(back_while_the_daemon_was_away),
+        cmocka_unit_test(still_down_after_a_restart),
+        cmocka_unit_test(well_at_the_start_and_after_it),
+        cmocka_unit_test(reload_forgets_nothing),
+        cmocka_unit_test(by_hand),
+    };
+
+    return cmocka_run_group_tests_name("replay-flush", tests, NULL, NULL);
+}
