@@ -5,9 +5,13 @@
 
 #include "policy/attrs.h"
 #include "policy/netstring.h"
+#include "tests/unit/nexthop.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <cmocka.h>
 
 void world_open(void)
 {
@@ -102,6 +106,15 @@ const char *world_rcpt(struct node *node, const struct world_mail *mail)
     return action;
 }
 
+/* Whatever a scenario asks the map, Postfix could read the answer. */
+static void check_map(const char *request, const char *reply)
+{
+    const char *wrong = strncmp(request, "transport ", 10) == 0 ? nexthop_check(reply) : NULL;
+
+    if (wrong)
+        fail_msg("%s: '%s': %s", request, reply, wrong);
+}
+
 const char *world_map(struct node *node, const char *request)
 {
     static char out[2048];
@@ -113,6 +126,7 @@ const char *world_map(struct node *node, const char *request)
     out[0] = '\0';
     if (netstring_scan(reply, strlen(reply), &payload, &size, &used) == NETSTRING_DONE)
         snprintf(out, sizeof out, "%.*s", (int)size, payload);
+    check_map(request, out);
     return out;
 }
 
