@@ -6,6 +6,8 @@
 #include "policy/log.h"
 #include "policy/trap.h"
 
+#include "cache/local.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -30,8 +32,9 @@ struct engine *engine_new(const struct engine_parts *parts, struct conf *conf)
     if (!engine)
         return NULL;
     engine->trap = trap_new();
-    if (!engine->trap) {
-        free(engine);
+    engine->pins = engine_new_pins();
+    if (!engine->trap || !engine->pins) {
+        engine_free(engine);
         return NULL;
     }
     engine->parts = *parts;
@@ -47,7 +50,10 @@ void engine_free(struct engine *engine)
         return;
     while (engine->first)
         engine_end(engine->first);
-    trap_free(engine->trap);
+    if (engine->trap)
+        trap_free(engine->trap);
+    if (engine->pins)
+        local_free(engine->pins);
     conf_unref(engine->conf);
     free(engine);
 }

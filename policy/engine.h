@@ -100,6 +100,11 @@ typedef void engine_routed(void *arg, const char *reply);
 struct engine_question *engine_route(struct engine *engine, enum route_map map, const char *key,
                                      engine_routed *done, void *arg);
 
+/* A resource record of a DNS answer that Postfix got, as it writes it: "OK IGNORE" or "NOTFOUND ".
+ * NULL, and no callback: say "NOTFOUND ". */
+struct engine_question *engine_filter(struct engine *engine, const char *record,
+                                      engine_routed *done, void *arg);
+
 /* The same for people: nothing is noted, learned or counted. facts and verdict, choice and reply
  * live as long as the call. */
 struct engine_explained {

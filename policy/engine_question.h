@@ -1,14 +1,16 @@
 /*
  * A question under way: the engine's own, shared by its files. engine.c keeps the life
- * (begin, end, cancel), engine_guard.c and engine_route.c the steps in between; engine_evidence.c is
- * what needs no steps.
+ * (begin, end, cancel), engine_guard.c, engine_route.c and engine_filter.c the steps in between;
+ * engine_evidence.c is what needs no steps.
  */
 #ifndef POLICY_ENGINE_QUESTION_H
 #define POLICY_ENGINE_QUESTION_H
 
+#include "policy/dnsfilter.h"
 #include "policy/engine.h"
 #include "policy/gather.h"
 #include "policy/memory.h"
+#include "policy/override.h"
 #include "policy/tide.h"
 
 #include <event2/event.h>
@@ -20,8 +22,9 @@ struct engine {
     struct conf *conf;
     int64_t evidence_ttl; /* seconds: the longest that any domain asks for */
     struct tide_nets bypassing;
-    int64_t alerted;   /* monotonic ms of the last word about them */
-    struct trap *trap; /* how often the decoy refused whom */
+    int64_t alerted;    /* monotonic ms of the last word about them */
+    struct trap *trap;  /* how often the decoy refused whom */
+    struct local *pins; /* domain to the view that its MX records are judged by */
     size_t warned_count;
     struct net_addr warned[ENGINE_WARNED];
     size_t count;
@@ -32,6 +35,7 @@ enum engine_kind {
     ENGINE_JUDGE,
     ENGINE_EXPLAIN,
     ENGINE_ROUTE,
+    ENGINE_FILTER,
     ENGINE_SHOW_ROUTE,
     ENGINE_SHOW_ORDER
 };
@@ -82,9 +86,15 @@ struct engine_question {
     struct order mx; /* of a match */
     size_t pool_count;
     const struct facts *pool_addr[GATHER_MAX];
+
+    /* Filter questions; domain "" where it is no MX record. */
+    struct dnsfilter_record record;
 };
 
 int64_t engine_now_us(void);
+enum tier_override engine_override(enum override_state state);
+/* An empty table of pinned views (engine_filter.c); NULL when out of memory. */
+struct local *engine_new_pins(void);
 /* The client's network, "[198.51.100.0/24]". */
 char *engine_net(const struct engine_question *question, char out[NET_TEXT]);
 /* The decoy refused somebody who was seen nowhere else: ten times, and the network is trapped. */

@@ -31,7 +31,7 @@ static bool has_self_addr(void *arg, const struct net_addr *addr)
 
 /* --- from facts to the answer ------------------------------------------------------------------ */
 
-static enum tier_override override_of(enum override_state state)
+enum tier_override engine_override(enum override_state state)
 {
     switch (state) {
     case OVERRIDE_NONE: return TIER_NORMAL;
@@ -55,7 +55,7 @@ static void look_at_hosts(struct engine_question *q)
         host->failing = view.state == HEALTH_DOWN;
         host->ramp = view.ramp;
         host->held = view.held;
-        host->override = override_of(value.state);
+        host->override = engine_override(value.state);
         if (value.has_weight)
             host->weight = value.weight;
     }

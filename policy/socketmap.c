@@ -1,13 +1,15 @@
 /*
  * The socketmap conversation: Postfix or Sendmail asks "NAME KEY" in a netstring, and is told where
  * the mail for KEY goes. The engine finds the answer; here frames become keys and answers become
- * frames. The maps are transport (Postfix) and mailertable (Sendmail), for routes.
+ * frames. The maps are transport (Postfix) and mailertable (Sendmail), for routes, and dnsfilter, by
+ * which Postfix asks what of a DNS answer to ignore.
  *
  * What a reply does to mail decides what is said when something is wrong. In transport_maps and in
  * a mailertable NOTFOUND lets mail go by the MX, which on a backup host may be this very host, and
  * bounces it then; TEMP and PERM defer it. So trouble of ours is TEMP, and a name of a map that
  * does not exist is PERM: nothing is lost, and Postfix logs the text at the first look-up. "*" is
- * asked by itself, and an error on it fails every other address: it never gets one.
+ * asked by itself, and an error on it fails every other address: it never gets one. Nor does
+ * dnsfilter, whose NOTFOUND shows a record, which can do no harm.
  */
 #include "policy/conversation.h"
 
@@ -27,14 +29,16 @@ enum {
     REPLY_MAX = 1000,
 };
 
-#define MAPS "transport, mailertable"
+#define MAPS "transport, mailertable, dnsfilter"
+
+enum map { MAP_TRANSPORT, MAP_MAILERTABLE, MAP_DNSFILTER };
 
 static const char not_found[] = "NOTFOUND ";
 
-/* What is kept of a peer: its question. */
+/* What is kept of a peer: its question, and whether that may be answered by an error. */
 struct map_peer {
     struct engine_question *question;
-    bool is_star;
+    bool may_err;
 };
 
 static void map_reply(struct peer *peer, const char *reply)
@@ -55,6 +59,11 @@ static bool reply_is_fit(const char *reply)
            strcmp(reply, "OK ") != 0 && strcmp(reply, "OK") != 0;
 }
 
+static void map_err(struct peer *peer, const struct map_peer *map, const char *error)
+{
+    map_reply(peer, map->may_err ? error : not_found);
+}
+
 static void on_routed(void *arg, const char *reply)
 {
     struct peer *peer = arg;
@@ -64,17 +73,27 @@ static void on_routed(void *arg, const char *reply)
     if (reply_is_fit(reply))
         map_reply(peer, reply);
     else
-        map_reply(peer, map->is_star ? not_found : "TEMP mxwardend made no usable answer");
+        map_err(peer, map, "TEMP mxwardend made no usable answer");
 }
 
-static void ask_route(struct peer *peer, struct map_peer *map, enum route_map name, const char *key)
+static struct engine_question *begin(struct peer *peer, enum map name, const char *key)
 {
-    const struct conversation *conversation = peer_arg(peer);
+    struct engine *engine = ((const struct conversation *)peer_arg(peer))->engine;
 
-    map->is_star = strcmp(key, "*") == 0;
-    map->question = engine_route(conversation->engine, name, key, on_routed, peer);
+    switch (name) {
+    case MAP_TRANSPORT: return engine_route(engine, ROUTE_TRANSPORT, key, on_routed, peer);
+    case MAP_MAILERTABLE: return engine_route(engine, ROUTE_MAILERTABLE, key, on_routed, peer);
+    case MAP_DNSFILTER: return engine_filter(engine, key, on_routed, peer);
+    }
+    return NULL;
+}
+
+static void map_ask(struct peer *peer, struct map_peer *map, enum map name, const char *key)
+{
+    map->may_err = name != MAP_DNSFILTER && strcmp(key, "*") != 0;
+    map->question = begin(peer, name, key);
     if (!map->question)
-        map_reply(peer, map->is_star ? not_found : "TEMP mxwardend has no room for this question");
+        map_err(peer, map, "TEMP mxwardend has no room for this question");
 }
 
 /* Whether the key can be anything that is looked up here: one line of UTF-8. */
@@ -87,14 +106,17 @@ static bool key_copy(const char *key, size_t length, char out[NETSTRING_MAX + 1]
     return conf_value_is_line(out);
 }
 
-static bool find_map(const char *name, size_t length, enum route_map *out)
+static bool find_map(const char *name, size_t length, enum map *out)
 {
     static const char *const names[] = {
-        [ROUTE_TRANSPORT] = "transport", [ROUTE_MAILERTABLE] = "mailertable"};
+        [MAP_TRANSPORT] = "transport",
+        [MAP_MAILERTABLE] = "mailertable",
+        [MAP_DNSFILTER] = "dnsfilter",
+    };
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (length == strlen(names[i]) && memcmp(name, names[i], length) == 0) {
-            *out = (enum route_map)i;
+            *out = (enum map)i;
             return true;
         }
     return false;
@@ -115,12 +137,12 @@ static void map_answer(struct peer *peer, struct map_peer *map, const char *payl
                        size_t name_length)
 {
     char key[NETSTRING_MAX + 1];
-    enum route_map name;
+    enum map name;
 
     if (!find_map(payload, name_length, &name))
         refuse_map(peer, payload, name_length);
     else if (key_copy(payload + name_length + 1, length - name_length - 1, key))
-        ask_route(peer, map, name, key);
+        map_ask(peer, map, name, key);
     else
         map_reply(peer, not_found);
 }

@@ -35,5 +35,6 @@ int replay_trap(void);
 int replay_retry(void);
 int replay_health(void);
 int replay_flush(void);
+int replay_maps(void);
 
 #endif

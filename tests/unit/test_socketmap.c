@@ -32,6 +32,8 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
     static const struct {
         const char *key, *reply;
     } answers[] = {
+        {"dnsfilter example.com. 300 IN MX 20 mx2.example.com.", "OK IGNORE"},
+        {"dnsfilter empty", ""},
         {"mailertable example.com", "OK esmtp:[gw1.example.net]"},
         {"transport u@example.com", "OK smtp:[gw1.example.net]:25"},
         {"transport user+ext@x.example.org", "OK smtp:[ext]:25"},
@@ -57,13 +59,12 @@ static void on_due(evutil_socket_t fd, short what, void *arg)
     free(question);
 }
 
-struct engine_question *engine_route(struct engine *engine, enum route_map map, const char *key,
-                                     engine_routed *done, void *arg)
+static struct engine_question *fake_ask(const char *map, const char *key, engine_routed *done,
+                                        void *arg)
 {
     struct engine_question *question;
     struct timeval now = {0};
 
-    (void)engine;
     fake.asked++;
     if (strncmp(key, "full", 4) == 0)
         return NULL;
@@ -71,13 +72,26 @@ struct engine_question *engine_route(struct engine *engine, enum route_map map, 
     assert_non_null(question);
     question->done = done;
     question->arg = arg;
-    snprintf(question->key, sizeof question->key, "%s %s",
-             map == ROUTE_MAILERTABLE ? "mailertable" : "transport", key);
+    snprintf(question->key, sizeof question->key, "%s %s", map, key);
     if (strncmp(key, "hold", 4) == 0)
         fake.held = question;
     else
         event_base_once(fake.base, -1, EV_TIMEOUT, on_due, question, &now);
     return question;
+}
+
+struct engine_question *engine_route(struct engine *engine, enum route_map map, const char *key,
+                                     engine_routed *done, void *arg)
+{
+    (void)engine;
+    return fake_ask(map == ROUTE_MAILERTABLE ? "mailertable" : "transport", key, done, arg);
+}
+
+struct engine_question *engine_filter(struct engine *engine, const char *record,
+                                      engine_routed *done, void *arg)
+{
+    (void)engine;
+    return fake_ask("dnsfilter", record, done, arg);
 }
 
 void engine_cancel(struct engine_question *question)
@@ -121,7 +135,7 @@ static int teardown(void **state)
     return 0;
 }
 
-#define NO_MAP  "PERM mxwarden has no map of this name (there are transport, mailertable)"
+#define NO_MAP  "PERM mxwarden has no map of this name (there are transport, mailertable, dnsfilter)"
 #define UNFIT   "TEMP mxwardend made no usable answer"
 #define NO_ROOM "TEMP mxwardend has no room for this question"
 
@@ -151,6 +165,11 @@ static const struct {
     {"the mailertable's key in the other", "transport example.com", 0, "NOTFOUND "},
     {"NUL in its key", "mailertable example.com\0", 24, "NOTFOUND "},
     {"no room for it", "mailertable full.example.com", 0, NO_ROOM},
+    {"a record to ignore", "dnsfilter example.com. 300 IN MX 20 mx2.example.com.", 0, "OK IGNORE"},
+    {"another", "dnsfilter example.com. 300 IN MX 10 mx1.example.com.", 0, "NOTFOUND "},
+    {"no room never is an error of a record", "dnsfilter full", 0, "NOTFOUND "},
+    {"nor is an answer that is none", "dnsfilter empty", 0, "NOTFOUND "},
+    {"nor a broken key", "dnsfilter a\nb", 0, "NOTFOUND "},
     {"unknown map", "transprot u@example.com", 0, NO_MAP},
     {"a map's name is whole", "transport2 u@example.com", 0, NO_MAP},
     {"no map name", " u@example.com", 0, NO_MAP},
