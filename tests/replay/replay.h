@@ -36,5 +36,6 @@ int replay_retry(void);
 int replay_health(void);
 int replay_flush(void);
 int replay_maps(void);
+int replay_match(void);
 
 #endif

@@ -182,14 +182,20 @@ static void poisoned_ordering_changes_no_route(void **state)
     world_set_addr("a.example.net", "203.0.113.1");
     world_run(MINUTE * 6);
     expect_map(site.mx2, "u@bulk.example.com", "OK smtp:[a.example.net]:25");
+    world_set_dns(WORLD_DNS_SERVFAIL); /* or the true ordering would be put back at once */
     snprintf(command, sizeof command,
-             "HSET mxw1:mx:bulk.example.com order 10_evil.example state ok ttl 3600 fetched %d "
+             "HSET mxw1:mx:bulk.example.com order 10\tevil.example state ok ttl 3600 changed 0 "
+             "fetched %d "
              "expires %d",
              WORLD_START_UNIX + 1000, WORLD_START_UNIX + 9000);
-    *strchr(strstr(command, "10_"), '_') = '\t'; /* the words are split at spaces */
     world_redis(command);
-    world_redis("HSET mxw1:addr:evil.example a [203.0.113.66] state ok");
+    snprintf(command, sizeof command,
+             "HSET mxw1:addr:evil.example a [203.0.113.66] aaaa [2001:db8::66] state ok expires %d",
+             WORLD_START_UNIX + 9000);
+    world_redis(command);
     world_run(1000);
+    expect_map(site.mx2, "u@bulk.example.com", "OK smtp:[a.example.net]:25");
+    world_run(5 * MINUTE); /* what was resolved here has run out */
     expect_map(site.mx2, "u@bulk.example.com", "OK smtp:[a.example.net]:25");
     site_close(&site);
 }

@@ -27,13 +27,17 @@ void world_run(int64_t ms);
 int64_t world_now(void); /* ms since world_open */
 
 /* --- DNS ---------------------------------------------------------------------------------------- */
-/* records: MX "10 mx1.example.com,20 mx2.example.com", addresses "192.0.2.10,2001:db8::10", or a
- * state ("nxdomain", "none", "null", "fail"). A name never set does not exist. */
+/* records: MX "10 mx1.example.com,20 mx2.example.com", SRV "10 60 25 mx1.example.com" (priority,
+ * weight, port), addresses "192.0.2.10,2001:db8::10", or a state ("nxdomain", "none", "null",
+ * "fail"). A name never set does not exist; '*' in one is any run of characters. */
 void world_set_mx(const char *domain, const char *records);
+void world_set_srv(const char *domain, const char *records);
 void world_set_addr(const char *host, const char *records);
 enum world_dns { WORLD_DNS_ANSWERS, WORLD_DNS_SILENT, WORLD_DNS_SERVFAIL };
 void world_set_dns(enum world_dns how);
+void world_set_dns_latency(int64_t ms); /* of each answer */
 unsigned world_dns_queries(void);
+unsigned world_dns_peak(void); /* the most under way at a time */
 
 /* --- Redis -------------------------------------------------------------------------------------- */
 enum world_redis {
@@ -46,7 +50,8 @@ void world_set_redis(enum world_redis how); /* for every node */
 void world_set_node_redis(struct node *node, enum world_redis how);
 /* A new server process: another run_id; emptied says that it kept nothing. */
 void world_restart_redis(bool emptied);
-/* A command by hand, words separated by spaces. Text of the reply, "" for nil, in static memory. */
+/* A command by hand, words separated by spaces; a tab is a space inside of one. Text of the reply,
+ * "" for nil, in static memory. */
 const char *world_redis(const char *command);
 /* The same ms from now, by somebody else. */
 void world_redis_later(int64_t ms, const char *command);
@@ -102,6 +107,13 @@ int64_t world_took(void); /* ms that the last answer took */
 const char *world_reason(struct node *node);
 /* A socketmap look-up: "transport u@example.com". */
 const char *world_map(struct node *node, const char *request);
+/* The raw bytes of a conversation ("policy", "socketmap", "control"), for several requests on one
+ * connection or requests on several. The whole reply in static memory, "" for none within 4 s; with
+ * wait false only what is said at once, and what comes later is dropped. */
+struct peer;
+struct peer *world_connect(struct node *node, const char *conversation);
+const char *world_ask(struct peer *peer, const char *data, size_t length, bool wait);
+void world_disconnect(struct peer *peer);
 /* A control request, one JSON object; the reply's text. */
 const char *world_control(struct node *node, const char *request);
 

@@ -30,11 +30,6 @@ extern struct node *world_current;
  * static memory, "" for none within 4 s. wait false: what comes later is dropped. */
 const char *world_talk(struct node *node, const char *conversation, const char *data, size_t length,
                        bool wait);
-/* The same in three parts, for several requests on one connection. */
-struct peer;
-struct peer *world_connect(struct node *node, const char *conversation);
-const char *world_ask(struct peer *peer, const char *data, size_t length, bool wait);
-void world_disconnect(struct peer *peer);
 /* A policy request as the milter, or Postfix, writes it. */
 size_t world_request(char *out, size_t size, const char *state, const struct world_mail *mail);
 

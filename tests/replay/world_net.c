@@ -134,23 +134,24 @@ struct dns_query {
 
 static struct {
     struct record {
-        bool mx;
+        enum facts_kind kind;
         char name[NAME_SIZE], text[512];
     } record[MAX_NAMES];
     size_t count;
     enum world_dns how;
-    unsigned queries;
+    int64_t latency;
+    unsigned queries, pending, peak;
 } zone;
 
-static void set_record(bool mx, const char *name, const char *text)
+static void set_record(enum facts_kind kind, const char *name, const char *text)
 {
     size_t i;
 
     for (i = 0; i < zone.count; i++)
-        if (zone.record[i].mx == mx && strcmp(zone.record[i].name, name) == 0)
+        if (zone.record[i].kind == kind && strcmp(zone.record[i].name, name) == 0)
             break;
     assert(i < MAX_NAMES);
-    zone.record[i].mx = mx;
+    zone.record[i].kind = kind;
     snprintf(zone.record[i].name, sizeof zone.record[i].name, "%s", name);
     snprintf(zone.record[i].text, sizeof zone.record[i].text, "%s", text);
     if (i == zone.count)
@@ -159,12 +160,17 @@ static void set_record(bool mx, const char *name, const char *text)
 
 void world_set_mx(const char *domain, const char *records)
 {
-    set_record(true, domain, records);
+    set_record(FACTS_MX, domain, records);
+}
+
+void world_set_srv(const char *domain, const char *records)
+{
+    set_record(FACTS_SRV, domain, records);
 }
 
 void world_set_addr(const char *host, const char *records)
 {
-    set_record(false, host, records);
+    set_record(FACTS_ADDR, host, records);
 }
 
 void world_set_dns(enum world_dns how)
@@ -172,9 +178,19 @@ void world_set_dns(enum world_dns how)
     zone.how = how;
 }
 
+void world_set_dns_latency(int64_t ms)
+{
+    zone.latency = ms;
+}
+
 unsigned world_dns_queries(void)
 {
     return zone.queries;
+}
+
+unsigned world_dns_peak(void)
+{
+    return zone.peak;
 }
 
 struct dns *dns_new(struct event_base *base, const struct dns_options *options,
@@ -202,6 +218,7 @@ void dns_cancel(struct dns_query *query)
     while (*at != query)
         at = &(*at)->next;
     *at = query->next;
+    zone.pending--;
     event_free(query->event);
     free(query);
 }
@@ -236,24 +253,30 @@ static struct facts *one_family(const char *text, enum answer_type type)
     return one;
 }
 
+static struct facts *facts_of(const struct record *record, enum answer_type type)
+{
+    switch (record->kind) {
+    case FACTS_MX: return mx_of(record->text);
+    case FACTS_SRV: return srv_of(record->text);
+    case FACTS_ADDR: break;
+    }
+    return is_state(record->text) ? addrs_of(record->text) : one_family(record->text, type);
+}
+
 static struct facts *resolve(const struct dns_query *query)
 {
-    bool mx = query->type == ANSWER_MX;
-    struct facts *facts;
+    enum facts_kind kind = query->type == ANSWER_MX    ? FACTS_MX
+                           : query->type == ANSWER_SRV ? FACTS_SRV
+                                                       : FACTS_ADDR;
+    struct facts *facts = NULL;
 
     if (zone.how != WORLD_DNS_ANSWERS)
         return answer_fail(query->type, &query->dns->options.limits);
-    for (size_t i = 0; i < zone.count; i++) {
-        const struct record *record = &zone.record[i];
-        if (record->mx != mx || strcmp(record->name, query->name) != 0)
-            continue;
-        facts = mx ? mx_of(record->text)
-                   : (is_state(record->text) ? addrs_of(record->text)
-                                             : one_family(record->text, query->type));
-        facts->ttl = 60;
-        return facts;
-    }
-    facts = facts_new(mx ? FACTS_MX : FACTS_ADDR, FACTS_NXDOMAIN);
+    for (size_t i = 0; i < zone.count && !facts; i++)
+        if (zone.record[i].kind == kind && name_matches(zone.record[i].name, query->name))
+            facts = facts_of(&zone.record[i], query->type);
+    if (!facts)
+        facts = facts_new(kind, FACTS_NXDOMAIN);
     facts->ttl = 60;
     return facts;
 }
@@ -276,7 +299,7 @@ struct dns_query *dns_ask(struct dns *dns, enum answer_type type, const char *na
                           void *arg)
 {
     struct dns_query *query = calloc(1, sizeof *query);
-    struct timeval delay = {.tv_usec = DNS_MS * 1000};
+    struct timeval delay = {.tv_sec = zone.latency / 1000, .tv_usec = zone.latency % 1000 * 1000};
 
     query->dns = dns;
     query->type = type;
@@ -291,6 +314,8 @@ struct dns_query *dns_ask(struct dns *dns, enum answer_type type, const char *na
                                  .tv_usec = dns->options.budget % 1000 * 1000};
     event_add(query->event, &delay);
     zone.queries++;
+    if (++zone.pending > zone.peak)
+        zone.peak = zone.pending;
     return query;
 }
 
@@ -656,6 +681,7 @@ void world_stop(struct node *node)
 void world_net_open(void)
 {
     memset(&zone, 0, sizeof zone);
+    zone.latency = DNS_MS;
     memset(hosts, 0, sizeof hosts);
     host_count = 0;
     world_current = NULL;

@@ -773,8 +773,11 @@ const char *world_redis(const char *line)
     char copy[1024], *save, *word;
 
     snprintf(copy, sizeof copy, "%s", line);
-    for (word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save))
+    for (word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
         command.word[command.count++] = word;
+        for (char *tab = word; (tab = strchr(tab, '\t'));)
+            *tab = ' ';
+    }
     reply = run(&command);
     snprintf(out, sizeof out, "%s", reply->text ? reply->text : "");
     reply_free(reply);
