@@ -37,5 +37,6 @@ int replay_health(void);
 int replay_flush(void);
 int replay_maps(void);
 int replay_match(void);
+int replay_poison(void);
 
 #endif

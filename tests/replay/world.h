@@ -50,9 +50,11 @@ void world_set_redis(enum world_redis how); /* for every node */
 void world_set_node_redis(struct node *node, enum world_redis how);
 /* A new server process: another run_id; emptied says that it kept nothing. */
 void world_restart_redis(bool emptied);
-/* A command by hand, words separated by spaces; a tab is a space inside of one. Text of the reply,
- * "" for nil, in static memory. */
+/* A command by hand, words separated by spaces or in double quotes; a tab is a space inside of one.
+ * Text of the reply, "" for nil, in static memory. */
 const char *world_redis(const char *command);
+/* The same for each key that fits the glob, named where '%' stands in command; how many. */
+unsigned world_redis_each(const char *pattern, const char *command);
 /* The same ms from now, by somebody else. */
 void world_redis_later(int64_t ms, const char *command);
 bool world_has_key(const char *pattern);  /* glob */

@@ -20,7 +20,8 @@ enum { WORDS = 64, COMMANDS = 64, FIELDS = 128, LATENCY_MS = 1, TIMEOUT_MS = 100
 
 struct key {
     char *name;
-    char *text; /* a STRING; NULL for a HASH */
+    char *text; /* a STRING; else NULL */
+    bool list;  /* of a third type; else a HASH */
     size_t fields;
     char *field[FIELDS], *value[FIELDS];
     int64_t expires; /* monotonic ms, 0 never */
@@ -351,6 +352,24 @@ bool track_is_up(const struct track *track)
 
 /* --- commands ----------------------------------------------------------------------------------- */
 
+static bool verb_is(const struct command *command, const char *list)
+{
+    const char *at = strstr(list, command->word[0]);
+    size_t length = strlen(command->word[0]);
+
+    return at && (at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0');
+}
+
+/* Whether the key holds what the verb is for; a SET puts its own in any case. */
+static bool is_of_type(const struct command *command, const struct key *key)
+{
+    if (!key || verb_is(command, "SET MGET EXPIRE DEL"))
+        return true;
+    if (key->list)
+        return verb_is(command, "RPUSH");
+    return verb_is(command, "GET") ? key->text != NULL : !key->text || command->word[0][0] != 'H';
+}
+
 static struct store_reply *run_set(const struct command *command)
 {
     const char *name = command->word[1];
@@ -457,20 +476,19 @@ static struct store_reply *run_delete(const struct command *command)
     return reply_integer(1);
 }
 
-static bool verb_is(const struct command *command, const char *list)
-{
-    const char *at = strstr(list, command->word[0]);
-    size_t length = strlen(command->word[0]);
-
-    return at && (at == list || at[-1] == ' ') && (at[length] == ' ' || at[length] == '\0');
-}
-
 static struct store_reply *run(const struct command *command)
 {
     struct key *key = command->count > 1 ? find(command->word[1]) : NULL;
 
+    if (!is_of_type(command, key))
+        return reply_new(STORE_KIND_ERROR); /* WRONGTYPE */
     if (verb_is(command, "SET"))
         return run_set(command);
+    if (verb_is(command, "RPUSH")) {
+        make(command->word[1])->list = true;
+        tell(command->word[1]);
+        return reply_integer(1);
+    }
     if (verb_is(command, "HSET HSETNX HINCRBY"))
         return run_hash(command);
     if (verb_is(command, "MGET HMGET HGETALL"))
@@ -493,7 +511,8 @@ static struct store_reply *run(const struct command *command)
 
 static bool writes(const struct command *command)
 {
-    return verb_is(command, "SET HSET HSETNX HINCRBY HDEL EXPIRE DEL ZINCRBY ZREMRANGEBYRANK XADD");
+    return verb_is(command,
+                   "SET HSET HSETNX HINCRBY HDEL RPUSH EXPIRE DEL ZINCRBY ZREMRANGEBYRANK XADD");
 }
 
 /* --- batches ------------------------------------------------------------------------------------ */
@@ -583,6 +602,8 @@ static void on_reply(evutil_socket_t fd, short what, void *arg)
             status = STORE_ERROR;
         } else {
             reply[i] = run(command);
+            if (reply[i]->kind == STORE_KIND_ERROR)
+                status = STORE_ERROR;
         }
     }
     finish(sent, status, reply, count);
@@ -765,15 +786,29 @@ void world_restart_redis(bool emptied)
     world_run(1000);
 }
 
+/* The next word of *rest, which it cuts off; a word in double quotes may hold spaces. */
+static char *next_word(char **rest)
+{
+    char *word = *rest + strspn(*rest, " "), *end;
+    bool quoted = *word == '"';
+
+    if (!*word)
+        return NULL;
+    word += quoted;
+    end = word + strcspn(word, quoted ? "\"" : " ");
+    *rest = *end ? end + 1 : end;
+    *end = '\0';
+    return word;
+}
+
 const char *world_redis(const char *line)
 {
     static char out[4096];
     struct command command = {0};
     struct store_reply *reply;
-    char copy[1024], *save, *word;
+    char *copy = strdup(line), *rest = copy, *word;
 
-    snprintf(copy, sizeof copy, "%s", line);
-    for (word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+    while ((word = next_word(&rest))) {
         command.word[command.count++] = word;
         for (char *tab = word; (tab = strchr(tab, '\t'));)
             *tab = ' ';
@@ -781,7 +816,28 @@ const char *world_redis(const char *line)
     reply = run(&command);
     snprintf(out, sizeof out, "%s", reply->text ? reply->text : "");
     reply_free(reply);
+    free(copy);
     return out;
+}
+
+/* The names first: what is done to one key may move another. */
+unsigned world_redis_each(const char *pattern, const char *command)
+{
+    const char *mark = strchr(command, '%');
+    char *name[FIELDS], *line;
+    unsigned count = 0;
+
+    for (struct key *key = redis.keys; key && count < FIELDS; key = key->next)
+        if (fnmatch(pattern, key->name, 0) == 0)
+            name[count++] = strdup(key->name);
+    for (unsigned i = 0; i < count; i++) {
+        if (asprintf(&line, "%.*s%s%s", (int)(mark - command), command, name[i], mark + 1) < 0)
+            abort();
+        world_redis(line);
+        free(line);
+        free(name[i]);
+    }
+    return count;
 }
 
 struct later {
