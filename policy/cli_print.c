@@ -119,26 +119,30 @@ static void print_route(const struct cli *cli, const json_t *reply)
     put_line(cli, "answer", text_of(reply, "answer"));
     put_line(cli, "route", text_of(reply, "route"));
     put_line(cli, "section", text_of(reply, "section"));
+    put_line(cli, "because", text_of(reply, "because"));
     put_line(cli, "key", text_of(reply, "key"));
     put_line(cli, "why", text_of(reply, "why"));
     if (json_is_true(json_object_get(reply, "health_ignored")))
         put_line(cli, "note", "no host is usable: health is ignored");
+    if (json_is_true(json_object_get(reply, "override_ignored")))
+        put_line(cli, "note", "overrides would leave no host: they are ignored");
     if (json_array_size(json_object_get(reply, "hosts")) == 0)
         return;
     fputc('\n', cli->out);
-    cli_table_init(&table, ">PLACE|>TIER|HOST|>PORT|>WEIGHT|>NOW|HEALTH|OVERRIDE|RESOLVES|>SCORE|"
-                           "NOTE");
+    cli_table_init(&table,
+                   ">PLACE|>TIER|HOST|>PORT|>WEIGHT|>NOW|>LOAD|HEALTH|OVERRIDE|RESOLVES|>SCORE|"
+                   "NOTE");
     for (i = 0; (host = json_array_get(json_object_get(reply, "hosts"), i)); i++) {
         char place[TEXT_SIZE], tier[TEXT_SIZE], port[TEXT_SIZE], weight[TEXT_SIZE];
-        char now[TEXT_SIZE], score[TEXT_SIZE];
+        char now[TEXT_SIZE], load[TEXT_SIZE], score[TEXT_SIZE];
         cli_table_add(&table,
                       (const char *[CELLS]){
                           number_text(host, "place", place), number_text(host, "tier", tier),
                           text_of(host, "host"), number_text(host, "port", port),
                           number_text(host, "weight", weight), number_text(host, "effective", now),
-                          text_of(host, "health"), text_of(host, "override"),
-                          text_of(host, "resolves"), number_text(host, "score", score),
-                          text_of(host, "note")});
+                          number_text(host, "load", load), text_of(host, "health"),
+                          text_of(host, "override"), text_of(host, "resolves"),
+                          number_text(host, "score", score), text_of(host, "note")});
     }
     cli_table_print(&table, cli);
     cli_table_clear(&table);
@@ -156,8 +160,8 @@ static void print_mx(const struct cli *cli, const json_t *reply)
     put_line(cli, "origin", text_of(reply, "origin"));
     put_line(cli, "ttl", number_text(reply, "ttl", text));
     put_line(cli, "age", number_text(reply, "age", text));
-    for (i = 0; (item = json_array_get(json_object_get(reply, "warnings"), i)); i++)
-        put_line(cli, "warning", json_is_string(item) ? json_string_value(item) : "");
+    for (i = 0; (item = json_array_get(json_object_get(reply, "findings"), i)); i++)
+        put_line(cli, text_of(item, "level"), text_of(item, "what"));
     if (json_array_size(json_object_get(reply, "order")) == 0)
         return;
     fputc('\n', cli->out);

@@ -167,7 +167,8 @@ static void on_order(void *arg, const struct order *order)
     struct control_ask *ask = arg;
 
     ask->question = NULL;
-    control_end(ask, show_mx(ask->domain, order, clock_unix(ask->conversation->clock)));
+    control_end(ask, show_mx(ask->domain, order, ask->conversation->site,
+                             clock_unix(ask->conversation->clock)));
 }
 
 static void control_mx(struct control_ask *ask, const json_t *request)

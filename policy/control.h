@@ -14,11 +14,11 @@
  *   explain  client listener rcpt sender? helo? name?
  *            -> verdict reason reply domain mode rows[{row test holds fact}] hint
  *   route    address
- *            -> answer route section key hosts[{tier host port weight effective health override
+ *            -> answer route section because key hosts[{tier host port weight effective health override
  *               resolves score place note}] left_out[{host why}]
  *   mx       domain
  *            -> domain state ttl fetched expires age origin order[{preference host addresses[]
- *               state}] warnings[]
+ *               state self}] findings[{level what}]      level: "note" "warning" "error"
  *   stats    -> node since day shared counters{} today{} rates{} redis{state}
  *   top      -> the same, and reasons[{reason today rate}] bypass[{net today}] domains[{domain today}]
  *   hosts    -> hosts[{host port address state streak since good_since at ms usable observed

@@ -16,14 +16,16 @@ struct json_t;
 struct order;
 struct override;
 struct report;
+struct site;
 struct stats;
 struct store;
 struct watch;
 
 struct json_t *show_explain(const struct engine_explained *explained);
 struct json_t *show_route(const struct engine_routed_view *view, const struct watch *watch);
-/* now: Unix seconds. */
-struct json_t *show_mx(const char *domain, const struct order *order, int64_t now);
+/* site: who this host is; now: Unix seconds. */
+struct json_t *show_mx(const char *domain, const struct order *order, struct site *site,
+                       int64_t now);
 struct json_t *show_hosts(const struct conf *conf, const struct watch *watch,
                           struct override *override);
 /* The numbers of stats and top. shared: as Redis has them, else this process's own, of which there

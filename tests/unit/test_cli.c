@@ -49,14 +49,15 @@ static const struct {
     {"{\"command\":\"route\",\"address\":\"u@example.com\"}",
      "{\"status\":\"ok\",\"answer\":\"OK smtp:[gw1.example.net]:25\",\"route\":\"pool gateways\","
      "\"section\":\"example.com\",\"key\":\"u@example.com\",\"hosts\":[{\"tier\":10,\"host\":"
-     "\"gw1.example.net\",\"port\":25,\"weight\":60,\"effective\":30.0,\"health\":\"up\","
+     "\"gw1.example.net\",\"port\":25,\"weight\":60,\"effective\":30.0,\"load\":70,\"health\":"
+     "\"up\","
      "\"override\":\"\",\"resolves\":\"yes\",\"score\":123,\"place\":1,\"note\":\"chosen\"}],"
      "\"left_out\":[]}\n"},
     {"{\"command\":\"mx\",\"domain\":\"example.com\"}",
      "{\"status\":\"ok\",\"domain\":\"example.com\",\"state\":\"ok\",\"ttl\":300,\"fetched\":1,"
      "\"expires\":2,\"age\":10,\"origin\":\"dns\",\"order\":[{\"preference\":10,\"host\":"
      "\"mx1.example.com\",\"addresses\":[\"[192.0.2.10]\",\"[2001:db8::1]\"],\"state\":\"ok\"}],"
-     "\"warnings\":[\"there is only one host\"]}\n"},
+     "\"findings\":[{\"level\":\"warning\",\"what\":\"there is only one host\"}]}\n"},
     {"{\"command\":\"explain\",\"client\":\"198.51.100.7\",\"listener\":\"192.0.2.20\",\"rcpt\":"
      "\"u@example.com\",\"helo\":\"a.example\"}",
      "{\"status\":\"ok\",\"verdict\":\"accept\",\"reason\":\"best\",\"reply\":\"DUNNO\",\"domain\":"
@@ -225,7 +226,7 @@ static const struct {
     {"route", "-c FILE route u@example.com", CLI_DONE,
      "answer    OK smtp:[gw1.example.net]:25\nroute     pool gateways\n", NULL},
     {"route's hosts", "-c FILE route u@example.com", CLI_DONE,
-     "\n1\t10\tgw1.example.net\t25\t60\t30\tup\t-\tyes\t123\tchosen\n", NULL},
+     "\n1\t10\tgw1.example.net\t25\t60\t30\t70\tup\t-\tyes\t123\tchosen\n", NULL},
     {"mx", "-c FILE mx example.com", CLI_DONE,
      "warning   there is only one host\n\nPREFERENCE\tHOST\tSTATE\tADDRESSES\n10\tmx1.example.com\t"
      "ok\t[192.0.2.10], [2001:db8::1]\n",
