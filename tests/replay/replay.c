@@ -7,5 +7,5 @@ int main(void)
 {
     return replay_guard() + replay_faults() + replay_route() + replay_feed() + replay_report() +
            replay_trap() + replay_retry() + replay_health() + replay_flush() + replay_maps() +
-           replay_match() + replay_poison();
+           replay_match() + replay_poison() + replay_srv();
 }

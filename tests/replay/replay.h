@@ -38,5 +38,6 @@ int replay_flush(void);
 int replay_maps(void);
 int replay_match(void);
 int replay_poison(void);
+int replay_srv(void);
 
 #endif

@@ -165,7 +165,9 @@ void world_set_mx(const char *domain, const char *records)
 
 void world_set_srv(const char *domain, const char *records)
 {
-    set_record(FACTS_SRV, domain, records);
+    char owner[FACTS_OWNER_SIZE];
+
+    set_record(FACTS_SRV, facts_owner(FACTS_SRV, domain, owner), records);
 }
 
 void world_set_addr(const char *host, const char *records)
