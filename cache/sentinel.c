@@ -22,7 +22,7 @@
  * twice PING_EVERY. */
 enum {
     ASK_BUDGET = 300,
-    PING_EVERY = 1500,
+    PING_EVERY = 600,
     MAX_SENTINELS = 16,
     DEFAULT_PORT = 26379,
     WHY_SIZE = 200
@@ -346,7 +346,7 @@ static void on_reply(void *arg, const redisReply *reply)
     case SENTINEL_SUBSCRIBE:
         if (is_subscribed(reply))
             go_listening(sentinel);
-        else
+        else if (!try_password(sentinel, reply))
             fail(sentinel, words_of(reply));
         return;
     case SENTINEL_LISTENING:

@@ -1,5 +1,6 @@
 """What stands in Redis reads like SPEC 8: names, types, fields and times to live."""
 import itertools
+import pathlib
 import re
 import time
 
@@ -180,3 +181,21 @@ def emptied(world):
     wait_for("the ordering", lambda: world.redis.hash("mxw1:mx:example.com").get("state") == "ok")
     wait_for("the addresses", lambda: "192.0.2.10" in world.redis.hash(
         "mxw1:addr:mx1.example.com").get("a", ""))
+
+
+@case("the rights that the manual gives are enough for every command in the sources")
+def rights(world):
+    root = pathlib.Path(__file__).resolve().parents[2]
+    lines = {line.strip() for page in ("README.md", "doc/mxwarden.conf.5")
+             for line in (root / page).read_text().splitlines()
+             if line.strip().startswith("user mxwarden on") and "~mxw1:*" in line}
+    same(len(lines), 1, "README and manual differ")
+    granted = {word[1:].partition("|")[0] for word in lines.pop().split() if word[0] == "+"}
+    commands = set(world.redis.lines("COMMAND", "LIST"))
+    # What the sources say to other servers: Sentinels, MX hosts.
+    elsewhere = {"ping", "quit", "sentinel"}
+    said = {word.lower() for folder in ("cache", "policy") for file in (root / folder).glob("*.c")
+            for word in re.findall(r'"([A-Z]{3,})"', file.read_text())}
+    same(sorted((said & commands) - elsewhere - granted), [], "not granted")
+    same(sorted(granted - said), [], "granted, and never said")
+    same(world.redis.refusals(), [], "refused so far")

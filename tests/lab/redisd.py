@@ -1,25 +1,47 @@
-"""A real Redis on a host of its own, reached over TCP and over a Unix socket; and redis-cli."""
-import signal
+"""A real Redis on a host of its own, reached over TCP and over a Unix socket; and redis-cli.
 
+Its user mxwarden has the rights that the manual gives it, and no other."""
+import pathlib
+import shutil
+import signal
+import socket
+
+from space import LAB, write
 from waiting import wait_for
 
 ADDRESS, PORT = "192.0.2.60", 6379
+PASSWORD, PASSWORD_FILE = "site-password", LAB / "redis-password"
+MANUAL = pathlib.Path(__file__).resolve().parents[2] / "doc/mxwarden.conf.5"
+
+
+def acl_words():
+    """The words of the line that the manual says to paste, with the lab's password."""
+    line = next(line for line in MANUAL.read_text().splitlines()
+                if line.strip().startswith("user mxwarden on") and "~mxw1:*" in line)
+    return line.strip().replace("SITE-PASSWORD", PASSWORD).split()[1:]
+
+
+def write_password():
+    write(PASSWORD_FILE, PASSWORD + "\n", 0o400)
+    shutil.chown(PASSWORD_FILE, "mxwarden")
 
 
 class Redis:
-    def __init__(self, host):
-        self.host = host
+    def __init__(self, host, address=ADDRESS):
+        self.host, self.address = host, address
         self.socket = host.folder / "redis.sock"
         self.log = host.folder / "redis.log"
         self.process = None
         self.frozen = False
 
-    def start(self):
+    def start(self, *more):
         self.host.folder.chmod(0o755)
+        write_password()
         self.process = self.host.start(
-            "redis-server", "--bind", ADDRESS, "127.0.0.1", "--port", PORT, "--protected-mode",
+            "redis-server", "--bind", self.address, "127.0.0.1", "--port", PORT, "--protected-mode",
             "no", "--unixsocket", self.socket, "--unixsocketperm", "777", "--save", "",
-            "--appendonly", "no", "--dir", self.host.folder, "--daemonize", "no", log=self.log)
+            "--appendonly", "no", "--dir", self.host.folder, "--daemonize", "no",
+            "--user", *acl_words(), *more, log=self.log)
         wait_for("Redis", lambda: self.cli("PING") == "PONG")
 
     def kill(self):
@@ -41,6 +63,15 @@ class Redis:
     def cli(self, *words):
         return self.host.run("redis-cli", "-p", PORT, *words).stdout.rstrip("\n")
 
+    def refusals(self):
+        """What mxwarden tried without having the right to: ACL LOG, wrong passwords left out. Nothing
+        while Redis cannot be asked."""
+        if self.frozen or self.process.poll() is not None:
+            return []
+        flat = self.lines("ACL", "LOG")
+        entries = "\n".join(flat).split("count\n")[1:]
+        return [entry.replace("\n", " ") for entry in entries if "reason\nauth\n" not in entry]
+
     def lines(self, *words):
         return [line for line in self.cli(*words).split("\n") if line]
 
@@ -51,3 +82,23 @@ class Redis:
 
     def scan(self, pattern):
         return sorted(self.lines("--scan", "--pattern", pattern))
+
+
+class Wire:
+    """A client that stays connected: redis-cli takes longer to start than Redis to answer."""
+
+    def __init__(self, redis):
+        with redis.host.inside():
+            self.sock = socket.create_connection(("127.0.0.1", PORT), 5)
+        self.lines = self.sock.makefile("rb")
+
+    def say(self, *words):
+        """One command; its answer's first line."""
+        parts = [str(word).encode() for word in words]
+        self.sock.sendall(b"*%d\r\n" % len(parts) + b"".join(
+            b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
+        return self.lines.readline().decode().strip()
+
+    def close(self):
+        self.lines.close()
+        self.sock.close()

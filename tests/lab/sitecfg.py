@@ -4,9 +4,13 @@ Times are short, so that a case takes a second where life takes minutes; the one
 project that names real times (mx1 stopped, accepted within ten seconds) uses the defaults. A client
 network is a /30, so that there are enough of them for every case to have its own."""
 
-# mx1 speaks to Redis through its Unix socket, mx2 over TCP: both ways are in every case.
-REDIS = {"mx1.example.com": "unix:/run/lab/redis/redis.sock",
-         "mx2.example.com": "redis://192.0.2.60:6379"}
+from redisd import PASSWORD_FILE
+
+# mx1 speaks to Redis through its Unix socket, mx2 over TCP and as the user with the manual's rights:
+# both ways are in every case.
+REDIS = {"mx1.example.com": 'redis = "unix:/run/lab/redis/redis.sock"',
+         "mx2.example.com": 'redis = "redis://mxwarden@192.0.2.60:6379" '
+                            f'password_file = "{PASSWORD_FILE}"'}
 DNS = 'dns { servers = {"192.0.2.53"} timeout = 500ms }'
 HEALTH = "health { interval = 1s timeout = 2s fall = 2 rise = 1 }"
 GUARD = """guard {{
@@ -41,7 +45,7 @@ pool "gateways" {
 
 
 def cache(node):
-    return f'cache {{ redis = "{REDIS[node]}" }}'
+    return f'cache {{ {REDIS[node]} }}'
 
 
 def guarded(node, yield_after="2s", grace="0", hold_down="0", evidence_net="30,64",

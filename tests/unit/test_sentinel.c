@@ -366,9 +366,9 @@ static void test_silence(void **state)
     be(&world.fake[1], other);
     world_start(&world);
     assert_true(ask(&world));
-    assert_false(box_wait(world.base, is_second_met, &world, 3500));
+    assert_false(box_wait(world.base, is_second_met, &world, 1500));
     be(&world.fake[0], mute);
-    assert_true(box_wait(world.base, is_second_met, &world, 4000));
+    assert_true(box_wait(world.base, is_second_met, &world, SOON));
     assert_true(box_wait(world.base, is_moved, &world, SOON)); /* it knows another master */
     assert_string_equal(world.moved.host, "[192.0.2.2]");
     assert_int_equal(world.notices.count[NOTICE_SENTINEL_SWITCH], 1);
