@@ -1,8 +1,12 @@
 /*
- * doc/mxwarden.conf.5 against the table of the configuration: every key has its paragraph, in the
- * chapter of its section, with its default.
+ * The manual against the tables: in doc/mxwarden.conf.5 every key has its paragraph, in the chapter of
+ * its section, with its default; in doc/mxwarden-redis.5 every counter is named.
  */
 #include "policy/conf_key.h"
+#include "policy/guard.h"
+#include "policy/notices.h"
+#include "policy/report.h"
+#include "policy/route.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -29,9 +33,9 @@ static const char *const chapters[CONF_SCOPES] = {
     [CONF_MATCH] = "match \\(dqPATTERN\\(dq",
 };
 
-static char *read_page(void)
+static char *read_page(const char *path)
 {
-    FILE *file = fopen("doc/mxwarden.conf.5", "r");
+    FILE *file = fopen(path, "r");
     char *text = NULL;
     size_t size = 0;
 
@@ -74,7 +78,7 @@ static void plain(const char *text, char *out, size_t size)
 
 static void every_key(void **state)
 {
-    char *page = read_page();
+    char *page = read_page("doc/mxwarden.conf.5");
     char chapter[16384], wanted[128], initial[256], given[256];
 
     (void)state;
@@ -96,8 +100,66 @@ static void every_key(void **state)
     free(page);
 }
 
+/* Names are words of their own there; in Redis '-' is '_'. */
+static void expect_word(const char *chapter, const char *name)
+{
+    char word[64];
+    size_t length = strlen(name);
+
+    strcpy(word, name);
+    for (char *c = word; *c; c++)
+        if (*c == '-')
+            *c = '_';
+    for (const char *at = chapter; (at = strstr(at, word)); at++)
+        if (strchr(" \n\"", at[-1]) && strchr(" \n\"", at[length]))
+            return;
+    fail_msg("no counter '%s' in the manual", word);
+}
+
+/* What no table names. */
+static const char *const counters[] = {"reloads",
+                                       "reloads_refused",
+                                       "breaker_alerts",
+                                       "trapped",
+                                       "feed_visits",
+                                       "policy_bad",
+                                       "socketmap_bad",
+                                       "events_dropped",
+                                       "redis_batches",
+                                       "redis_us",
+                                       "hit_ratio",
+                                       "redis_ms_avg",
+                                       "redis_ms_p99",
+                                       "redis_ms_max",
+                                       "socketmap_unknown_map",
+                                       "flushed",
+                                       "since"};
+
+static void every_counter(void **state)
+{
+    char *page = read_page("doc/mxwarden-redis.5");
+    char chapter[16384];
+
+    (void)state;
+    if (!page)
+        skip(); /* not run in the work tree */
+    assert_true(find_chapter(page, "COUNTERS", chapter, sizeof chapter));
+    for (int kind = 0; kind < NOTICE_COUNT; kind++)
+        expect_word(chapter, notices_counter((enum notice_kind)kind));
+    for (int reason = 0; reason < GUARD_REASON_COUNT; reason++)
+        expect_word(chapter, guard_reason_name((enum guard_reason)reason));
+    for (int outcome = ROUTE_HOSTS; outcome <= ROUTE_NOTHING; outcome++)
+        expect_word(chapter, route_outcome_name((enum route_outcome)outcome));
+    for (int kind = 0; kind < REPORT_DELAY_FIRST; kind++)
+        expect_word(chapter, report_kind_name((enum report_kind)kind));
+    for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
+        expect_word(chapter, counters[i]);
+    free(page);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_key)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_key),
+                                       cmocka_unit_test(every_counter)};
     return cmocka_run_group_tests_name("manual", tests, NULL, NULL);
 }
