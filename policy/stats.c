@@ -220,11 +220,12 @@ void stats_each(const struct stats *stats, stats_visit *visit, void *arg)
 
 void stats_each_rate(const struct stats *stats, stats_visit_rate *visit, void *arg)
 {
-    int64_t span = clock_mono() - stats->marked[1];
+    int64_t since = clock_mono() - stats->marked[1];
+    int64_t span = since > 1000 ? since : 1000; /* at the start an instant is no rate */
 
     for (size_t i = 0; i < stats->counters.count; i++) {
         const struct counter *counter = stats->counters.item[i];
         uint64_t more = counter->total - counter->mark[1];
-        visit(arg, counter->name, span > 0 ? (double)more * 1000 / (double)span : 0);
+        visit(arg, counter->name, (double)more * 1000 / (double)span);
     }
 }

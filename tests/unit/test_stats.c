@@ -368,7 +368,8 @@ static void rates(void **state)
         uint64_t more;
         int least, most; /* a second */
     } steps[] = {
-        {"from the start", 4000, 40, 9, 10},
+        {"an instant", 100, 20, 20, 20},
+        {"from the start", 3900, 20, 9, 10},
         {"the first period ends", 6000, 60, 9, 10},
         {"over both periods", 10000, 300, 19, 20},
         {"the first is over", 10000, 300, 29, 30},
