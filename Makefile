@@ -4,7 +4,7 @@
 #   make run        installs what is missing, builds, starts both daemons in the foreground
 #   make check      installs what the tests need, builds, runs every test
 #   make install    DESTDIR= PREFIX= as usual
-#   make lint mutants tsan fuzz bench demo harm pool
+#   make lint mutants tsan fuzz bench demo harm pool domains
 #
 # CC, CFLAGS, LDFLAGS, DESTDIR, PREFIX are the caller's. SAN=1 builds with ASan and UBSan, TSAN=1
 # with the thread sanitiser, each into a build folder of its own.
@@ -159,6 +159,12 @@ pool:
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@tests/pool/run $(B) 20000
 
+# A hundred thousand domains through one match section, where make check takes some thousands.
+domains:
+	@scripts/packages build check
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@LAB_DOMAINS=100000 tests/lab/run $(B) "distinct domains"
+
 mutants:
 	@scripts/packages build check
 	@scripts/mutants $(B)
@@ -176,7 +182,7 @@ install: all
 clean:
 	rm -rf build build-fuzz build-san build-tsan build-clang
 
-.PHONY: all run check tests lint bench demo mutants harm pool tsan install clean
+.PHONY: all run check tests lint bench domains demo mutants harm pool tsan install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(DEPS)

@@ -54,12 +54,25 @@ gw2 A 192.0.2.82
 backup A 192.0.2.83
 sender MX 10 mail.sender
 mail.sender A 203.0.113.254
+store A 192.0.2.70
+gw.mail A 192.0.2.254
 """
-ZONES = {"": "", "example.com": COM, "example.net": NET, "example.org": "@ MX 10 mx1.example.com.",
+ORG = """
+@ MX 10 mx1.example.com.
+known MX 10 store.example.net.
+*.hosted MX 10 gw.mail.example.net.
+backed.hosted MX 10 gw.mail.example.net.
+backed.hosted MX 20 mx2.example.com.
+_smtp._tcp.srv SRV 10 0 2525 backup.example.net.
+srv MX 10 store.example.net.
+stranger MX 10 store.example.net.
+"""
+ZONES = {"": "", "example.com": COM, "example.net": NET, "example.org": ORG,
          "100.51.198.in-addr.arpa": "", "113.0.203.in-addr.arpa": ""}
 DOMAINS = ["example.com", "detect.example.com", "tag.example.com", "off.example.com",
            "policy.example.com", "opposite.example.com", "relayed.example.com",
-           "pool.example.com", "even.example.com", "stranger.example.org"]
+           "pool.example.com", "even.example.com", "stranger.example.org",
+           "hosted.example.org", "srv.example.org"]
 
 
 class World:
