@@ -35,10 +35,27 @@ static bool is_everything(const struct control_ask *ask)
     return strcmp(ask->domain, PAUSE_EVERYTHING) == 0;
 }
 
+/* A domain that has been resumed while the whole site's pause goes on. */
+static void note_still_paused(struct control_ask *ask)
+{
+    int64_t until = pause_until(ask->conversation->pause, ask->domain);
+    size_t length = strlen(ask->done);
+
+    if (until > 0)
+        snprintf(ask->done + length, sizeof ask->done - length,
+                 ", but the whole site's pause goes on for %" PRId64
+                 " s: the guard stays off (`mxwarden resume` ends it)",
+                 until - clock_unix(ask->conversation->clock));
+}
+
 static void put(struct control_ask *ask, int64_t seconds)
 {
+    bool saved = pause_put(ask->conversation->pause, ask->domain, seconds);
+
+    if (seconds == 0 && !is_everything(ask))
+        note_still_paused(ask);
     log_info("control: %s", ask->done);
-    if (pause_put(ask->conversation->pause, ask->domain, seconds))
+    if (saved)
         control_end(ask, json_pack("{s:s, s:s}", "status", "ok", "message", ask->done));
     else
         control_fail(ask, "refused", "%s, but only on this node until Redis can be reached",
@@ -70,6 +87,6 @@ void control_resume(struct control_ask *ask, const json_t *request)
     if (is_everything(ask))
         snprintf(ask->done, sizeof ask->done, "the guard is on again everywhere");
     else
-        snprintf(ask->done, sizeof ask->done, "the guard is on again for %s", ask->domain);
+        snprintf(ask->done, sizeof ask->done, "the pause of %s is over", ask->domain);
     put(ask, 0);
 }

@@ -3,7 +3,8 @@
  *
  * What is said here holds here at once and is `unsaved` until Redis has it: field by field, so that
  * nothing said elsewhere at the same time is lost by it, and tried again at each poll. So neither an
- * outage nor a refused write ends a pause.
+ * outage nor a refused write ends a pause. Nor does the loss of Redis' memory, which the epoch read
+ * along with the HASH tells from a HASH deleted by hand: what was saved is unsaved then.
  */
 #include "policy/pause.h"
 
@@ -16,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ENTRIES = 1000, POLL_SECONDS = 5, AT_ONCE = 60 }; /* fields a write */
+enum { MAX_ENTRIES = 1000, POLL_SECONDS = 5, AT_ONCE = 60 /* fields a write */, EPOCH_SIZE = 64 };
 
 struct entry {
     char domain[NAME_SIZE];
@@ -26,7 +27,8 @@ struct entry {
 };
 
 struct pause {
-    char key[KEYS_SIZE];
+    char key[KEYS_SIZE], epoch_key[KEYS_SIZE];
+    char epoch[EPOCH_SIZE]; /* the id that was there when last the HASH was read; "" unknown */
     const struct clock *clock;
     struct store *store;
     struct event *poll;
@@ -53,6 +55,7 @@ struct pause *pause_new(struct event_base *base, const char *prefix, const struc
     if (!pause)
         return NULL;
     snprintf(pause->key, sizeof pause->key, "%s:override:pause", prefix);
+    keys_epoch(prefix, pause->epoch_key);
     pause->clock = clock;
     pause->store = store;
     pause->entry = calloc(MAX_ENTRIES, sizeof *pause->entry);
@@ -139,12 +142,24 @@ static void drop_saved(struct pause *pause)
     pause->count = kept;
 }
 
-/* One field of the HASH, from whoever wrote it. */
+/* Another epoch than before, or none any more: Redis lost what it had, perhaps this too. */
+static void note_epoch(struct pause *pause, const char *id)
+{
+    if (pause->epoch[0] && strcmp(pause->epoch, id) != 0)
+        for (size_t i = 0; i < pause->count; i++)
+            pause->entry[i].unsaved = true;
+    if (*id)
+        snprintf(pause->epoch, sizeof pause->epoch, "%s", id);
+}
+
+/* One field of the HASH, from whoever wrote it. A pause too long is written anew as what it counts
+ * for, or it would begin again at each look. */
 static void take_field(struct pause *pause, const char *domain, const char *value)
 {
     int64_t now = clock_unix(pause->clock), until;
     char canonical[NAME_SIZE], *end;
-    const struct entry *known;
+    struct entry *entry;
+    bool too_long;
 
     if (!domain || !value || pause->cleared)
         return;
@@ -156,9 +171,13 @@ static void take_field(struct pause *pause, const char *domain, const char *valu
             return;
         domain = canonical;
     }
-    known = find_entry(pause, domain);
-    if (!known || !known->unsaved)
-        set_entry(pause, domain, until - now > PAUSE_MAX ? now + PAUSE_MAX : until);
+    entry = find_entry(pause, domain);
+    if (entry && entry->unsaved)
+        return;
+    too_long = until - now > PAUSE_MAX;
+    entry = set_entry(pause, domain, too_long ? now + PAUSE_MAX : until);
+    if (entry)
+        entry->unsaved = too_long;
 }
 
 static bool write_unsaved(struct pause *pause);
@@ -220,13 +239,17 @@ static void on_read(void *arg, enum store_status status, const struct store_repl
                     size_t count)
 {
     struct pause *pause = arg;
+    const char *epoch;
 
-    if (status != STORE_OK || count != 1)
+    if (status != STORE_OK || count != 2)
         return; /* what is known stays, and ends by itself */
+    epoch = store_reply_text(store_reply_at(reply[1], 0), NULL);
+    note_epoch(pause, epoch ? epoch : "");
     drop_saved(pause);
     for (size_t i = 0; i + 1 < store_reply_count(reply[0]); i += 2)
         take_field(pause, store_reply_text(store_reply_at(reply[0], i), NULL),
                    store_reply_text(store_reply_at(reply[0], i + 1), NULL));
+    write_unsaved(pause);
 }
 
 void pause_changed(struct pause *pause)
@@ -238,6 +261,7 @@ void pause_changed(struct pause *pause)
     write_unsaved(pause);
     batch = store_batch_new(false);
     store_batch_add(batch, "HGETALL", pause->key, NULL);
+    store_batch_add(batch, "HMGET", pause->epoch_key, "id", NULL);
     store_send(pause->store, batch, on_read, pause);
 }
 

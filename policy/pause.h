@@ -5,7 +5,8 @@
  * PAUSE_MAX. Being under `override`, it is tracked: every node knows within a second, and within a
  * few where tracking is away.
  * Without Redis a pause holds in this process; while Redis is away too, and it is told of it when it
- * is back. Whatever cannot be read is no pause; one longer than PAUSE_MAX counts as that long.
+ * is back, or has lost its memory. Whatever cannot be read is no pause; one longer than PAUSE_MAX counts
+ * as that long, from when it is first seen.
  */
 #ifndef POLICY_PAUSE_H
 #define POLICY_PAUSE_H

@@ -4,6 +4,8 @@
 #include "tests/replay/replay.h"
 #include "tests/replay/site.h"
 
+#include <stdlib.h>
+
 static void skipper_is_deferred(void **state)
 {
     struct site site = site_open();
@@ -741,6 +743,59 @@ static void pause_is_the_whole_sites(void **state)
     site_close(&site);
 }
 
+/* A pause that Redis loses is still one, and one deleted by hand is none; a far-off end is not. */
+static void pause_is_kept_and_ends(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+    long long end;
+
+    (void)state;
+    world_control(site.mx1, "{\"command\":\"pause\",\"time\":\"20d\"}");
+    world_run(6000);
+    world_restart_redis(true);
+    world_run(30 * MINUTE);
+    expect_accept(site.mx1, &mail, "exempt-pause");
+    expect_accept(site.mx2, &mail, "exempt-pause");
+    assert_true(world_has_key("mxw1:override:pause"));
+    world_redis("DEL mxw1:epoch"); /* as FLUSHALL does, at one moment */
+    world_redis("DEL mxw1:override:pause");
+    world_run(30 * MINUTE);
+    expect_accept(site.mx2, &mail, "exempt-pause");
+    assert_true(world_has_key("mxw1:override:pause"));
+    world_redis("DEL mxw1:override:pause");
+    world_run(1000);
+    expect_defer(site.mx2, &mail);
+    world_run(MINUTE);
+    assert_false(world_has_key("mxw1:override:pause"));
+    world_redis("HSET mxw1:override:pause * 99999999999");
+    world_run(6000);
+    mail.client = "203.0.113.9";
+    mail.recipient = "v@example.com";
+    expect_accept(site.mx2, &mail, "exempt-pause");
+    end = strtoll(world_redis("HGET mxw1:override:pause *"), NULL, 10);
+    assert_in_range(end, WORLD_START_UNIX + 30 * 86400, WORLD_START_UNIX + 31 * 86400);
+    site_close(&site);
+}
+
+static void domain_resumed_under_the_sites_pause(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+    const char *reply;
+
+    (void)state;
+    world_control(site.mx2, "{\"command\":\"pause\",\"time\":\"1h\"}");
+    reply = world_control(site.mx2, "{\"command\":\"resume\",\"domain\":\"example.com\"}");
+    assert_non_null(strstr(reply, "the whole site's pause goes on for 3600 s"));
+    expect_accept(site.mx2, &mail, "exempt-pause");
+    world_control(site.mx2, "{\"command\":\"resume\"}");
+    reply = world_control(site.mx2, "{\"command\":\"resume\",\"domain\":\"example.com\"}");
+    assert_null(strstr(reply, "goes on"));
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
 /* A node that starts, or hears of nothing for a while, learns of a pause all the same. */
 static void pause_is_found_at_the_start(void **state)
 {
@@ -908,6 +963,8 @@ int replay_guard(void)
         cmocka_unit_test(reload_keeps_names),
         cmocka_unit_test(client_is_shown_allowed_and_forgotten),
         cmocka_unit_test(pause_is_the_whole_sites),
+        cmocka_unit_test(pause_is_kept_and_ends),
+        cmocka_unit_test(domain_resumed_under_the_sites_pause),
         cmocka_unit_test(pause_is_found_at_the_start),
         cmocka_unit_test(pauses_are_not_lost),
         cmocka_unit_test(pause_is_written_later),
