@@ -71,12 +71,12 @@ def converse(session, message, sender, recipients, headers):
 
 class Sink:
     """An SMTP server on a host that keeps every message. mode: accept, defer (450 at RCPT),
-    busy (421 in the banner). pause: seconds before each reply."""
+    busy (421 in the banner). pause: seconds before each reply. tls: an SSL context, or None."""
 
     def __init__(self, host, address, port=25):
         self.host, self.address, self.port = host, address, port
-        self.mode, self.pause = "accept", 0.0
-        self.messages = []  # dicts: id, sender, recipients, text
+        self.mode, self.pause, self.tls = "accept", 0.0, None
+        self.messages = []  # dicts: id, sender, recipients, text, tls
         self.visits = []  # HELO names
         self.server = None
         self.open()
@@ -87,7 +87,7 @@ class Sink:
 
             class Talk(socketserver.StreamRequestHandler):
                 def handle(self):
-                    with_sink(sink, self.rfile, self.wfile)
+                    with_sink(sink, self.rfile, self.wfile, self.connection)
 
             class Server(socketserver.ThreadingTCPServer):
                 allow_reuse_address, daemon_threads, request_queue_size = True, True, 128
@@ -108,7 +108,7 @@ class Sink:
             self.server = None
 
     def heal(self):
-        self.mode, self.pause = "accept", 0.0
+        self.mode, self.pause, self.tls = "accept", 0.0, None
         self.open()
 
     def find(self, message):
@@ -118,20 +118,24 @@ class Sink:
         return [name for one in list(self.messages) for name in one["recipients"]]
 
 
-def with_sink(sink, read, write):
+def with_sink(sink, read, write, connection):
     """One conversation of the sink, as much of RFC 5321 as Postfix needs."""
     def say(text):
         time.sleep(sink.pause)
         write.write(text.encode() + b"\r\n")
 
     say("421 4.3.2 busy" if sink.mode == "busy" else "220 sink ESMTP")
-    sender, recipients = "", []
+    sender, recipients, secure = "", [], False
     while sink.mode != "busy" and (line := read.readline()):
         verb, _, rest = line.decode("latin-1").strip().partition(" ")
         verb = verb.upper()
         if verb in ("EHLO", "HELO"):
             sink.visits.append(rest)
-            say("250 sink")
+            say("250-sink\r\n250 STARTTLS" if sink.tls and not secure else "250 sink")
+        elif verb == "STARTTLS" and sink.tls and not secure:
+            say("220 2.0.0 go on")
+            connection = sink.tls.wrap_socket(connection, server_side=True)
+            read, write, secure = connection.makefile("rb"), connection.makefile("wb", 0), True
         elif verb == "MAIL":
             sender, recipients = address_in(rest), []
             say("250 2.1.0 ok")
@@ -147,7 +151,7 @@ def with_sink(sink, read, write):
             if text is None:
                 return
             sink.messages.append({"id": lab_id(text), "sender": sender,
-                                  "recipients": recipients, "text": text})
+                                  "recipients": recipients, "text": text, "tls": secure})
             say("250 2.0.0 kept")
         elif verb == "QUIT":
             say("221 2.0.0 bye")
