@@ -1,15 +1,17 @@
 """The books of a scenario: what became of every message, by the logs and queues of the mail servers
 alone. mxwarden is never asked.
 
-A refused attempt is a delivery attempt of the sender that met mxwarden's refusal at a backup: one
-attempt may be refused by two backups, in both families, but by the same address only once, and it
-never pauses for half of an interval.
+A refused attempt is a delivery attempt of the sender that was refused at a backup, by mxwarden or, in
+a control, by greylisting: one attempt may be refused by two backups, in both families, but by the
+same address only once, and it never pauses for half of an interval.
 """
 import re
 
 from mxsite import INTERVAL, read_logs
 
-REFUSAL = re.compile(r"milter-reject: RCPT from \S*?\[([^\]]+)\]: 4.*Please deliver.* to=<([^>]+)>")
+FROM = r"RCPT from \S*?\[([^\]]+)\]: 4.*%s.* to=<([^>]+)>"
+REFUSALS = [re.compile("milter-reject: " + FROM % "Please deliver"),
+            re.compile(" reject: " + FROM % "Greylisted")]
 CLIENT = re.compile(r"postfix/smtpd\[\d+\]: (\w+): client=")
 SENT = re.compile(r"postfix/smtp\[\d+\]: (\w+): to=<([^>]+)>.* status=(\w+)")
 
@@ -33,9 +35,14 @@ class Message:
             last = at
         return begun
 
-    def added_delay(self):
-        """From the first refusal to acceptance: what the guard cost, and not what mx1 did."""
+    def delay(self):
+        """From the first refusal to acceptance: what the refusal cost, and not what mx1 did."""
         return self.taken - min(self.refusals)[0] if self.refusals and self.taken else 0
+
+    def gaps(self):
+        """From each refused attempt to the next one, whatever became of that."""
+        begun = [*self.attempts(), self.taken] if self.taken else self.attempts()
+        return [after - before for before, after in zip(begun, begun[1:])]
 
 
 def read(mtas, recipients):
@@ -43,9 +50,9 @@ def read(mtas, recipients):
     found = {name: Message(name) for name in recipients}
     taken = {}
     for host, at, line in read_logs(mtas):
-        if match := REFUSAL.search(line):
+        if match := next(filter(None, (one.search(line) for one in REFUSALS)), None):
             client, name = match.groups()
-            if name in found:
+            if name in found and host > 1:
                 found[name].refusals.append((at, host, client))
         elif match := CLIENT.search(line):
             taken[host, match[1]] = at
@@ -58,8 +65,9 @@ def read(mtas, recipients):
     return found
 
 
-def close(site, sender, recipients):
-    """The scenario's row for one sender."""
+def close(site, sender, given):
+    """The scenario's row for one sender. given: {recipient: when its message was handed over}."""
+    recipients = list(given)
     messages = read(site.mtas, recipients)
     waiting = (sender.queue() | site.queue()) & set(recipients)
     bounces = [one for one in list(site.sink.messages) if one["sender"] == "" and any(
@@ -74,7 +82,10 @@ def close(site, sender, recipients):
         "bounced": max(len(bounces), len(sender.bounced())),
         "refused": len(refused), "attempts": sum(attempts.values()),
         "most": max(attempts.values(), default=0),
-        "delay": max((one.added_delay() for one in refused), default=0),
+        "delay": max((one.delay() for one in refused), default=0),
+        "gap": max((gap for one in refused for gap in one.gaps()), default=0),
+        "slowest": max((one.taken - int(given[name]) for name, one in messages.items()
+                        if one.taken), default=0),
         "backups": sum(1 for one in messages.values() if one.host and one.host > 1),
         "twice": [(name, messages[name].attempts()) for name, count in attempts.items()
                   if count > 1][:5],

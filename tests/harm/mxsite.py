@@ -5,12 +5,13 @@ mxwarden-milter in mode defer, Redis, names, and a store that the mail ends in.
     site.example.com: every host in both families. six.example.com: the backups over IPv6 only.
 
 Time is shortened to a thirtieth: what is five minutes in life is ten seconds here, for the senders'
-retries and for the guard alike.
+retries and for the guard alike. The DNS knows the senders by the names of their places.
 """
 import socket
 import threading
 import time
 
+import places
 import space
 from dns import Dns
 from mta import Postfix
@@ -19,9 +20,10 @@ from smtp import Session, Sink
 from waiting import wait_for
 from warden import Warden
 
+SHORTENED = 30
 INTERVAL = 10  # seconds between a sender's retries; stock Postfix: 300
 YIELD_AFTER = 8  # stock: 240
-GREYLIST = 8  # how long mx1 greylists a recipient
+GREYLIST = 8  # how long a recipient is greylisted
 ADDRESS = {1: ("192.0.2.10", "2001:db8::10"), 2: ("192.0.2.20", "2001:db8::20"),
            3: ("192.0.2.30", "2001:db8::30")}
 STORE = "192.0.2.70"
@@ -31,7 +33,7 @@ CONF = """
 dns { servers = {"192.0.2.53"} timeout = 1s }
 cache { redis = "redis://192.0.2.60:6379" }
 guard {
-    mode = "defer" evidence_net = "28,64" yield_after = 8s hold_down = 10s grace = 30s
+    mode = "MODE" evidence_net = "PREFIX,64" yield_after = 8s hold_down = 10s grace = 30s
 }
 health { interval = 1s timeout = 3s fall = 3 rise = 2 }
 domain "site.example.com" {}
@@ -41,34 +43,33 @@ POLICY_PORT = 10023
 
 
 class Mx(Postfix):
-    """One MX host: mail goes to the store, and mx1 asks the greylister."""
+    """One MX host: mail goes to the store, and the greylister is asked."""
 
     def configure(self, guard=True, routes=False):
         super().configure(guard, routes)
         with open(self.folder / "main.cf", "a", encoding="ascii") as out:
-            out.write("enable_long_queue_ids = yes\n")
-            if self.name == "mx1.example.com":
-                out.write("smtpd_recipient_restrictions = "
-                          f"check_policy_service inet:127.0.0.1:{POLICY_PORT}\n")
+            out.write("enable_long_queue_ids = yes\nsmtpd_recipient_restrictions = "
+                      f"check_policy_service inet:127.0.0.1:{POLICY_PORT}\n")
 
 
 class Greylister:
-    """A policy service that, while it is on, puts off every recipient until a while after its
-    first try."""
+    """A policy service on every MX host that, where it is on, puts off every recipient until a
+    while after its first try at any of them."""
 
-    def __init__(self, host):
-        self.on = False
+    def __init__(self, hosts):
+        self.on = ()  # numbers of hosts
         self.first = {}
-        with host.inside():
-            server = socket.create_server(("127.0.0.1", POLICY_PORT), backlog=128)
-        threading.Thread(target=self.serve, args=(server,), daemon=True).start()
+        for number, host in enumerate(hosts, 1):
+            with host.inside():
+                server = socket.create_server(("127.0.0.1", POLICY_PORT), backlog=128)
+            threading.Thread(target=self.serve, args=(number, server), daemon=True).start()
 
-    def serve(self, server):
+    def serve(self, number, server):
         while True:
             conversation, _ = server.accept()
-            threading.Thread(target=self.talk, args=(conversation,), daemon=True).start()
+            threading.Thread(target=self.talk, args=(number, conversation), daemon=True).start()
 
-    def talk(self, conversation):
+    def talk(self, number, conversation):
         recipient = ""
         with conversation, conversation.makefile("r", encoding="latin-1") as lines:
             for line in lines:
@@ -76,20 +77,22 @@ class Greylister:
                 if name == "recipient":
                     recipient = value
                 elif not name:
-                    conversation.sendall(f"action={self.judge(recipient)}\n\n".encode())
+                    conversation.sendall(f"action={self.judge(number, recipient)}\n\n".encode())
 
-    def judge(self, recipient):
-        if not self.on:
+    def judge(self, number, recipient):
+        if number not in self.on:
             return "DUNNO"
         first = self.first.setdefault(recipient, time.monotonic())
         return "DUNNO" if time.monotonic() - first >= GREYLIST else "450 4.2.0 Greylisted"
 
 
 class Site:
-    """count: MX hosts. clients: whether all client networks live on the host `net`."""
+    """count: MX hosts. taken: the places that its senders take. clients: whether all client networks
+    live on the host `net`."""
 
-    def __init__(self, bin_folder, count, clients=False):
-        self.count = count
+    def __init__(self, bin_folder, count, taken=(), clients=False):
+        self.count, self.taken = count, taken
+        self.guarded = True
         self.blocked = []
         self.net = space.Host("net", *CANARIES.values(), "2001:db8::fe")
         if clients:
@@ -108,18 +111,24 @@ class Site:
             host.ip("-6", "route", "add", "2001:db8:2::/48", "dev", "eth0")
             self.mtas.append(Mx(host, f"{name}.example.com", ADDRESS[number], (), DOMAINS))
             self.wardens.append(Warden(host, f"{name}.example.com", bin_folder))
-        self.grey = Greylister(self.mtas[0].host)
+        self.grey = Greylister([mta.host for mta in self.mtas])
         self.canaries = (f"2001:db8:1:{number:x}::1" for number in range(0x8000, 0xffff))
 
     def start(self):
         self.dns.start({"": "", "example.com": self.zone(),
                         "example.net": f"* MX 10 store\nstore A {STORE}",
-                        "example.org": f"* MX 10 store\nstore A {STORE}"})
+                        "example.org": f"* MX 10 store\nstore A {STORE}",
+                        **places.zones(self.taken)})
         self.redis.start()
         for mta in self.mtas:
             mta.start()
+        self.set_guard(True)
+
+    def set_guard(self, on):
+        self.guarded = on
+        conf = CONF.replace("MODE", "defer" if on else "off").replace("PREFIX", str(places.PREFIX))
         for warden in self.wardens:
-            warden.heal(CONF)
+            warden.heal(conf)
 
     def zone(self):
         lines = ["ns A 192.0.2.53"]
@@ -131,13 +140,16 @@ class Site:
         return "\n".join(lines)
 
     def heal(self):
-        """Everything runs, nothing is blocked, and a stranger at any backup would be refused."""
-        self.grey.on = False
+        """Everything runs, nothing is blocked, and a stranger at any backup would be refused, unless
+        the guard is off."""
+        self.greylist()
         self.redis.heal()
         for mta in self.mtas:
             if mta.process.poll() is not None:
                 mta.start()
         self.unblock()
+        if not self.guarded:
+            return
         for domain, family in (("site", 0), ("site", 1), ("six", 1)):
             for number in range(2, self.count + 1):
                 self.wait_judging(number, family, f"{domain}.example.com")
@@ -156,6 +168,10 @@ class Site:
                 return session.rcpt(f"{who}@{domain}")[0] == 451
 
         wait_for(f"a refusal at {target}", refused, 90)
+
+    def greylist(self, *numbers):
+        """These hosts do."""
+        self.grey.on = numbers
 
     def block(self, networks):
         """Packets from mx1 to these networks vanish: for them mx1 is silent, for us it is well."""

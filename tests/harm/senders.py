@@ -1,18 +1,18 @@
-"""The senders: four real mail servers, each on a host of its own that takes a new address for every
-scenario, so that nothing which the site learned of it in one helps it in the next.
+"""The senders: four real mail servers, each on a host of its own that takes another place (places.py)
+for every scenario.
 
 All have their defaults, but for what shortens their retries to INTERVAL, and a connection attempt
-to a second (in OpenSMTPD, which has no key for it, the kernel's tcp_syn_retries ends it after
-three). Mail is given to them over SMTP on 127.0.0.1.
+to a second. OpenSMTPD has keys for neither: its clock runs SHORTENED times as fast, and the kernel's
+tcp_syn_retries ends a connection attempt after three seconds. Mail is given to them over SMTP on
+127.0.0.1.
 """
 import re
 import shutil
 import subprocess
-import time
 
 import space
 from mta import Postfix
-from mxsite import INTERVAL
+from mxsite import ADDRESS, INTERVAL, SHORTENED
 from sendmail import Sendmail
 from smtp import Session
 from waiting import wait_for
@@ -22,9 +22,8 @@ LOCAL = "127.0.0.1"
 
 class Sender:
     """name: of the host and of the mail domains. The subclasses know one mail server each:
-    begin(pool) writes its configuration and starts it with an empty queue; pool is the list of
-    addresses to send from, or None for the host's own; end, queue (the recipients still waiting)
-    and bounced (lines of its log that tell of a bounce)."""
+    begin(place) writes its configuration and starts it with an empty queue; end, queue (the
+    recipients still waiting) and bounced (lines of its log that tell of a bounce)."""
 
     has_pool = True
 
@@ -32,26 +31,20 @@ class Sender:
         self.name = name
         self.host = space.Host(name)
         self.host.sysctl("net/ipv4/tcp_syn_retries", 1)
-        self.helo = f"mail.{name}.example.net"
 
-    def take_address(self, v4, v6=None):
-        """New addresses in place of all others: the first of v4 is the one that counts where the
-        mail server does not choose."""
+    def settle(self, place):
+        """Its addresses instead of all others. Who has a pool has no way to mx1, and is told so at
+        once."""
         self.host.ip("addr", "flush", "dev", "eth0", "scope", "global")
-        for address in v4:
+        for address in place.pool or [place.v4]:
             self.host.ip("addr", "add", address + "/32", "dev", "eth0")
-        self.host.ip("route", "replace", space.SITE, "dev", "eth0", "src", v4[0])
+        self.host.ip("route", "replace", space.SITE, "dev", "eth0", "src", place.v4)
         self.host.run("ip", "-6", "route", "del", space.SITE6)  # else by link-local addresses
-        if v6:
-            self.host.ip("addr", "add", v6 + "/128", "dev", "eth0", "nodad")
-            self.host.ip("-6", "route", "replace", space.SITE6, "dev", "eth0", "src", v6)
-
-    def cut_off(self, address, away=True):
-        """No way from here to that address: a connection fails at once."""
-        self.host.run("ip", "route", "replace" if away else "del", "unreachable", address)
-
-    def tend(self):
-        """Called every second or so while mail is under way."""
+        if place.v6:
+            self.host.ip("addr", "add", place.v6 + "/128", "dev", "eth0", "nodad")
+            self.host.ip("-6", "route", "replace", space.SITE6, "dev", "eth0", "src", place.v6)
+        self.host.run("ip", "route", "replace" if place.pool else "del", "unreachable",
+                      ADDRESS[1][0])
 
     def save_logs(self, folder):
         for log in self.logs():
@@ -64,22 +57,24 @@ class PostfixSender(Sender, Postfix):
 
     def __init__(self, interval=INTERVAL):
         Sender.__init__(self, "postfix")
-        self.pool, self.interval = None, interval
-        Postfix.__init__(self, self.host, self.helo, (LOCAL,))
-        self.name = self.host.name
+        self.place, self.interval = None, interval
+        Postfix.__init__(self, self.host, "postfix", (LOCAL,))
 
     def configure(self, guard=False, routes=False):
         super().configure(guard=False, routes=False)
-        services, main = "", (f"myhostname = {self.helo}\nmyorigin = {self.helo}\n"
+        if not self.place:
+            return
+        helo, pool = self.place.helo, self.place.pool
+        services, main = "", (f"myhostname = {helo}\nmyorigin = {helo}\n"
                               "smtp_connect_timeout = 1s\n"
                               f"queue_run_delay = {self.interval}s\n"
                               f"minimal_backoff_time = {self.interval}s\n"
                               f"maximal_backoff_time = {13 * self.interval}s\n")
-        if self.pool:
-            names = [f"out{number}" for number in range(len(self.pool))]
+        if pool:
+            names = [f"out{number}" for number in range(len(pool))]
             main += "transport_maps = randmap:{%s}\n" % ",".join(f"{name}:" for name in names)
             services = "".join(f"{name} unix - - n - - smtp\n  -o smtp_bind_address={address}\n"
-                               for name, address in zip(names, self.pool))
+                               for name, address in zip(names, pool))
         with open(self.folder / "master.cf", "a", encoding="ascii") as out:
             out.write(services)
         # Each key once: postlogd can choke on its own warnings about keys that come twice.
@@ -87,8 +82,8 @@ class PostfixSender(Sender, Postfix):
         last = {line.partition(" =")[0]: line for line in lines}
         space.write(self.folder / "main.cf", "\n".join(last.values()) + "\n")
 
-    def begin(self, pool):
-        self.pool = pool
+    def begin(self, place):
+        self.place = place
         self.configure()
         self.start()
 
@@ -107,23 +102,23 @@ class PostfixSender(Sender, Postfix):
 
 
 class SendmailSender(Sender):
-    """MinQueueAge is what makes a message wait an interval: without it a queue run takes every
-    message, however lately it was tried."""
+    """It has no MinQueueAge by default: a queue run takes every message, however lately it was
+    tried."""
 
-    title, has_pool = "Sendmail 8.17 + MinQueueAge", False
+    title, has_pool = "Sendmail 8.17", False
 
     def __init__(self):
         super().__init__("sendmail")
-        self.mta = Sendmail(self.host, self.helo, (LOCAL,), [
+        self.mta = Sendmail(self.host, "mail.sendmail.example.org", (LOCAL,), [
             "FEATURE(`promiscuous_relay')dnl",
             "define(`confTO_ICONNECT', `1s')dnl",
             "define(`confTO_CONNECT', `1s')dnl",
-            f"define(`confMIN_QUEUE_AGE', `{INTERVAL}s')dnl",
             # The load is the lab's, not the sender's.
             "define(`confQUEUE_LA', `200')dnl",
             "define(`confREFUSE_LA', `200')dnl"], queue_run=f"{INTERVAL}s")
 
-    def begin(self, pool):
+    def begin(self, place):
+        self.mta.rename(place.helo)
         self.mta.start()
 
     def end(self):
@@ -177,14 +172,14 @@ class EximSender(Sender):
         shutil.chown(self.folder, "Debian-exim", "Debian-exim")
         self.process = None
 
-    def begin(self, pool):
-        interface = ""
+    def begin(self, place):
+        interface, pool = "", place.pool
         if pool:
             pick = "${listextract{${eval:1+${randint:%d}}}{%s}}" % (len(pool), ":".join(pool))
             interface = f"  interface = {pick}"
         # Only the built-in path keeps Exim its rights.
         space.write("/etc/exim4/exim4.conf", EXIM.format(
-            helo=self.helo, folder=self.folder, interface=interface, interval=INTERVAL))
+            helo=place.helo, folder=self.folder, interface=interface, interval=INTERVAL))
         self.process = self.host.start("/usr/sbin/exim4", "-bdf", f"-q{INTERVAL}s",
                                        log=self.folder / "stderr")
         wait_for("Exim", lambda: answers(self.host))
@@ -222,13 +217,15 @@ ln -s /run /var/run
 cp /usr/sbin/smtpctl /var/smtpctl
 chgrp opensmtpq /var/smtpctl
 chmod 2755 /var/smtpctl
+# Of libevent's ways to wait, one that libfaketime shortens, too.
+export LD_PRELOAD=$(echo /usr/lib/*/faketime/libfaketime.so.1) FAKETIME='+0 x{shortened}' \\
+    EVENT_NOEPOLL=1
 exec /usr/sbin/smtpd -d -f {folder}/smtpd.conf
 """
 
 
 class OpensmtpdSender(Sender):
-    """Its retry intervals (400 s, growing) are built in. So every message that was last tried an
-    INTERVAL ago is scheduled by hand, `smtpctl schedule`."""
+    """Its retry intervals (400 s, growing) are built in, so its clock runs faster."""
 
     title = "OpenSMTPD 6.8"
 
@@ -240,14 +237,13 @@ class OpensmtpdSender(Sender):
         self.folder.mkdir()
         self.log = self.folder / "log"
         self.process = None
-        self.tried = {}  # (message, tries so far): since when it waits
 
-    def begin(self, pool):
-        table = "table pool { %s }" % ", ".join(pool) if pool else ""
+    def begin(self, place):
+        table = "table pool { %s }" % ", ".join(place.pool) if place.pool else ""
         space.write(self.folder / "smtpd.conf", SMTPD.format(
-            table=table, source="src <pool>" if pool else "", helo=self.helo), 0o600)
-        self.process = self.host.start("unshare", "--mount", "sh", "-c",
-                                       SMTPD_INSIDE.format(folder=self.folder), log=self.log)
+            table=table, source="src <pool>" if place.pool else "", helo=place.helo), 0o600)
+        inside = SMTPD_INSIDE.format(folder=self.folder, shortened=SHORTENED)
+        self.process = self.host.start("unshare", "--mount", "sh", "-c", inside, log=self.log)
         wait_for("OpenSMTPD", lambda: answers(self.host))
 
     def end(self):
@@ -257,21 +253,10 @@ class OpensmtpdSender(Sender):
         return self.host.run("nsenter", f"--mount=/proc/{self.process.pid}/ns/mnt", "--",
                              "/var/smtpctl", *words).stdout
 
-    def entries(self):
-        """id|family|kind||sender|recipient|dest|created|expire|flags|tries|state|due in|error"""
-        rows = [line.split("|") for line in self.smtpctl("show", "queue").splitlines()]
-        return [row for row in rows if len(row) > 11]
-
-    def tend(self):
-        now = time.monotonic()
-        for row in self.entries():
-            ident, tries = row[0], row[10]
-            if row[11] == "pending" and tries != "0" and now - self.tried.setdefault(
-                    (ident, tries), now) >= INTERVAL:
-                self.smtpctl("schedule", ident)
-
     def queue(self):
-        return {row[5] for row in self.entries()}
+        """Its lines are id|family|kind||sender|recipient|dest|created|expire|..."""
+        rows = [line.split("|") for line in self.smtpctl("show", "queue").splitlines()]
+        return {row[5] for row in rows if len(row) > 11}
 
     def bounced(self):
         return [line for line in (self.log.read_text(errors="replace").splitlines()
@@ -282,7 +267,6 @@ class OpensmtpdSender(Sender):
 
 
 def answers(host):
-
     with Session(host, LOCAL, LOCAL) as session:
         return session.banner[0] == 220
 

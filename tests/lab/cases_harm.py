@@ -1,5 +1,4 @@
-"""A stock Postfix as sender, its intervals shortened: the share of `make harm` that every run of
-the tests has."""
+"""A stock Postfix as sender, its intervals shortened, without a name: a part of `make harm`."""
 import pathlib
 import sys
 import time
@@ -8,13 +7,15 @@ import sitecfg
 from cases import case
 from smtp import send
 from waiting import check, same, wait_for
-from world import MX1
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "harm"))
 import ledger  # noqa: E402
+from places import Place  # noqa: E402
 from senders import PostfixSender  # noqa: E402
 
 INTERVAL, MESSAGES = 3, 20
+# As one with a pool it has no way to mx1.
+PLACE = Place("mail.postfix.example.net", [], ["192.0.2.129"], "192.0.2.129", "", {}, False)
 
 
 def conf(node):
@@ -24,9 +25,8 @@ def conf(node):
 @case("a stock Postfix without a way to mx1, and Redis emptied: one refusal at most", guard=True)
 def postfix(world):
     sender = PostfixSender(INTERVAL)
-    sender.take_address(["192.0.2.129"])
-    sender.cut_off(MX1)
-    sender.begin(None)
+    sender.settle(PLACE)
+    sender.begin(PLACE)
     names = [f"harm{number}@example.com" for number in range(MESSAGES)]
     for number, name in enumerate(names):
         if number == MESSAGES // 2:

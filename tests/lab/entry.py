@@ -10,7 +10,7 @@ PROGRAMS = ("mxwardend", "mxwarden-milter", "mxwarden")
 # Mail servers that Debian installs only in place of Postfix; here each has a folder beside it.
 PEERS = {"sendmail": ["sendmail-bin", "sendmail-base", "sendmail-cf", "m4"],
          "exim": ["exim4-daemon-light", "exim4-base", "exim4-config"],
-         "opensmtpd": ["opensmtpd"]}
+         "opensmtpd": ["opensmtpd", "libfaketime"]}
 
 
 def begin(script, usage, peers=()):

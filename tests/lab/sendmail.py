@@ -62,7 +62,8 @@ class Sendmail:
         daemons = [f"DAEMON_OPTIONS(`Name=MTA{number}, Port=25, Addr={address}, "
                    f"Family=inet{'6' if ':' in address else ''}')dnl"
                    for number, address in enumerate(listeners)]
-        self.configure([*daemons, *lines])
+        self.lines = [*daemons, *lines]
+        self.configure()
         self.keep_log()
 
     def know_name(self):
@@ -71,8 +72,13 @@ class Sendmail:
         if self.name not in hosts.read_text():
             space.write(hosts, hosts.read_text() + f"{self.listeners[0]} {self.name}\n")
 
-    def configure(self, lines):
-        source = MC.format(name=self.name, folder=self.folder, lines="\n".join(lines))
+    def rename(self, name):
+        """From its next start on; the DNS must have the name."""
+        self.name = name
+        self.configure()
+
+    def configure(self):
+        source = MC.format(name=self.name, folder=self.folder, lines="\n".join(self.lines))
         space.write(self.folder / "sendmail.mc", source)
         space.write(self.folder / "sendmail.cf", space.run("m4", self.folder / "sendmail.mc"))
 
