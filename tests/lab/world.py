@@ -46,6 +46,9 @@ relayed MX 20 mx2
 *.modes MX 20 mx2
 *.modes MX 20 mx2p
 *.off MX 10 mx1
+trap MX 10 mx1
+trap MX 20 mx2
+trap MX 90 mx2p
 null MX 0 .
 """
 NET = """
