@@ -145,6 +145,30 @@ static bool read_refusal(const char *at, struct feedline_visit *out)
            take_number(&at, 400, 599, &code) && *at == ' ';
 }
 
+/* "NAME [ADDR] (may be forged)", "[IPv6:ADDR]": nothing here is used, but names come from strangers. */
+static bool take_relay(const char **at)
+{
+    return take_run(at, LETTERS DIGITS "-._@:[] ") && (**at != '(' || take(at, "(may be forged)"));
+}
+
+/* Sendmail's check of the client, before any milter is told; with delay_checks later, behind a queue
+ * id, and then the visit is known already. A second address means that the first was in a name. */
+static bool read_relay(const char *at, struct feedline_visit *out)
+{
+    const char *rest = at;
+    unsigned long code;
+
+    if (take_run(&rest, LETTERS DIGITS) && take(&rest, ": "))
+        at = rest;
+    if (!take(&at, "ruleset=check_relay, arg1=") || !take_run(&at, LETTERS DIGITS "-._:[]") ||
+        !take(&at, ", arg2="))
+        return false;
+    take(&at, "IPv6:");
+    return take_addr(&at, &out->client) && take(&at, ", relay=") && take_relay(&at) &&
+           take(&at, ", reject=") && take_number(&at, 400, 599, &code) && *at == ' ' &&
+           !strstr(at, ", arg2=");
+}
+
 static bool clear(struct feedline_visit *out)
 {
     *out = (struct feedline_visit){.port = 0};
@@ -225,6 +249,13 @@ static bool take_stamp(const char **at)
     return false;
 }
 
+/* Debian's daemon calls itself sm-mta. */
+static bool is_sendmail(const char *tag, size_t length)
+{
+    return (length == 8 && memcmp(tag, "sendmail", length) == 0) ||
+           (length == 6 && memcmp(tag, "sm-mta", length) == 0);
+}
+
 /* "postfix/smtpd": where its last part begins; NULL where it is no name of Postfix's. */
 static const char *find_program(const char *tag, size_t length)
 {
@@ -238,7 +269,7 @@ static const char *find_program(const char *tag, size_t length)
 /* Which program wrote the message. plain: "postfix/smtpd" and not "postfix/submission/smtpd", the
  * name that a service on another port is given. */
 struct writer {
-    bool postscreen, smtpd, plain;
+    bool postscreen, smtpd, plain, sendmail;
 };
 
 static void writer_of(const char *tag, size_t length, struct writer *out)
@@ -250,6 +281,7 @@ static void writer_of(const char *tag, size_t length, struct writer *out)
         .postscreen = left == 10 && memcmp(name, "postscreen", left) == 0,
         .smtpd = left == 5 && memcmp(name, "smtpd", left) == 0,
         .plain = name && memchr(tag, '/', length) == name - 1,
+        .sendmail = is_sendmail(tag, length),
     };
 }
 
@@ -307,7 +339,7 @@ static bool take_prefix(const char **at, struct writer *out)
     const char *start = *at;
     unsigned long priority;
 
-    *out = (struct writer){.postscreen = true, .smtpd = true, .plain = true};
+    *out = (struct writer){.postscreen = true, .smtpd = true, .plain = true, .sendmail = true};
     if (take(at, "<") && !(take_number(at, 0, 191, &priority) && take(at, ">")))
         return false;
     if (*at != start && take(at, "1 "))
@@ -326,7 +358,8 @@ bool feedline_parse(const char *line, struct feedline_visit *out)
         return false;
     if ((writer.postscreen && clear(out) && read_postscreen(line, out)) ||
         (writer.smtpd && clear(out) && read_limit(line, out)) ||
-        (writer.smtpd && writer.plain && clear(out) && read_refusal(line, out)))
+        (writer.smtpd && writer.plain && clear(out) && read_refusal(line, out)) ||
+        (writer.sendmail && clear(out) && read_relay(line, out)))
         return true;
     clear(out);
     return false;

@@ -9,13 +9,19 @@
  *   smtpd_check.c NOQUEUE: reject: CONNECT from NAME[ADDR]: 554 5.7.1 ...
  *                 (and milter-reject:, where another milter refused before ours was told)
  *
+ * and Sendmail one (srvrsmtp.c, conncontrol, ratecontrol and the access map behind it):
+ *
+ *   ruleset=check_relay, arg1=NAME, arg2=ADDR, relay=NAME [ADDR], reject=421 4.3.2 ...
+ *
+ * which names no local address, and not the daemon that was reached, either.
+ *
  * All else that postscreen says of a client (PREGREET, DNSBL, its own reject: lines) follows a
  * CONNECT of the same session and names no local address, so it adds nothing.
  *
  * What is quoted in a log came from strangers. A message counts only where it stands: right behind
  * the program that writes such messages, which stands right behind time and host; or at the very
  * beginning of the line (journalctl -o cat prints no more). It must be whole: nothing may follow
- * that Postfix does not write there.
+ * that the mail server does not write there.
  */
 #ifndef POLICY_FEEDLINE_H
 #define POLICY_FEEDLINE_H

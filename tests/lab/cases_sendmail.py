@@ -6,7 +6,8 @@ import space
 from cases import case
 from cases_guard import accepted, refused, visit
 from sendmail import Sendmail
-from waiting import check, wait_for
+from smtp import Session
+from waiting import check, same, wait_for
 from warden import Warden
 
 NODE, SMX, STRANGER = "smx.example.com", "192.0.2.30", "192.0.2.31"
@@ -30,6 +31,8 @@ class Peer:
             "RELAY_DOMAIN(`sendmail.example.com')dnl",
             "define(`SMART_HOST', `[192.0.2.70]')dnl",
             f"define(`confMILTER_MACROS_CONNECT', `{MACROS}')dnl",
+            "FEATURE(`access_db', `hash -o -T<TMPF> /run/lab/smx/sendmail/access.db')dnl",
+            "FEATURE(`conncontrol', `nodelay', `terminate')dnl",
             f"INPUT_MAIL_FILTER(`mxwarden', `{MILTER.format(sockets=self.warden.folder)}')dnl"])
 
     def start(self):
@@ -119,3 +122,17 @@ def away(world):
             reply = peer.send(world.fresh_client())
             accepted(reply)
             world.delivered(reply.message)
+
+
+@case("over Sendmail's limit, where its milter is not told: told by the feed", guard=True)
+def fed(world):
+    with sendmail(world) as peer:
+        client = world.fresh_client()
+        peer.mta.make_map("access", f"ClientConn:{client} 1\n")
+        with Session(world.net, client, SMX):
+            with Session(world.net, client, SMX) as second:
+                same(second.banner, (421, b"4.3.2 Too many open connections."))
+        wait_for("the refusal in the log", lambda: "reject=421" in peer.mta.log_text())
+        done = peer.warden.cli("feed", "--listener", SMX, input=peer.mta.log_text())
+        same((done.returncode, done.stderr), (0, ""))
+        same(peer.warden.ask("stats")["counters"]["feed_visits"], 1)

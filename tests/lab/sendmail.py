@@ -83,14 +83,15 @@ class Sendmail:
         space.write(self.folder / "sendmail.cf", space.run("m4", self.folder / "sendmail.mc"))
 
     def keep_log(self):
-        """Stands in for syslog: a datagram is a line."""
+        """Stands in for syslog: a datagram is a line, in which the host is put behind the time."""
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         sock.bind(str(self.folder / "log.sock"))
 
         def read():
             with open(self.log, "ab", buffering=0) as out:
                 while line := sock.recv(65536):
-                    out.write(re.sub(rb"^<\d+>", b"", line).rstrip(b"\0\n") + b"\n")
+                    out.write(re.sub(rb"^<\d+>(.{16})", rb"\g<1>%s " % self.host.name.encode(),
+                                     line).rstrip(b"\0\n") + b"\n")
 
         threading.Thread(target=read, daemon=True).start()
 
@@ -125,6 +126,11 @@ class Sendmail:
         done = self.host.run(*self.words("-qf"))
         if done.returncode != 0:
             raise RuntimeError(f"sendmail -qf: {done.stdout}{done.stderr}")
+
+    def make_map(self, name, text):
+        """A hash of the folder, as makemap makes it."""
+        space.run("/usr/libexec/sendmail/makemap", "-C", self.folder / "sendmail.cf", "hash",
+                  self.folder / name, input=text)
 
     def clear_queue(self):
         shutil.rmtree(self.folder / "queue")

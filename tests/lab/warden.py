@@ -146,9 +146,9 @@ class Warden:
             sock.sendall(policy_request(**attributes))
             return read_action(sock)
 
-    def cli(self, *words):
+    def cli(self, *words, **more):
         """The program mxwarden, as root on this host."""
-        return self.host.run(self.bin / "mxwarden", "-c", self.file, *words)
+        return self.host.run(self.bin / "mxwarden", "-c", self.file, *words, **more)
 
     def reports(self):
         """Lines of sanitisers and assertions in both logs."""

@@ -22,6 +22,9 @@
 #define LIMIT     "warning: Connection concurrency limit exceeded: 51 from "
 #define RATE      "warning: Connection rate limit exceeded: 31 from "
 #define REJECT    "NOQUEUE: reject: CONNECT from "
+#define SENDMAIL  "sm-mta[789]: "
+#define RELAY     "ruleset=check_relay, arg1=[198.51.100.7], arg2=198.51.100.7, relay="
+#define TOO_MANY  ", reject=421 4.3.2 Too many open connections."
 #define NAME      "out1.example.net[198.51.100.7]"
 
 static const struct {
@@ -72,6 +75,27 @@ static const struct {
      "[198.51.100.7] [] 0"},
     {"with the client's port", OLD SMTPD REJECT NAME ":5123: 554 5.7.1 no", "[198.51.100.7] [] 0"},
 
+    {"Sendmail, too many at once", OLD SENDMAIL RELAY "[198.51.100.7]" TOO_MANY,
+     "[198.51.100.7] [] 0"},
+    {"by its own name", OLD "sendmail[1]: " RELAY "[198.51.100.7]" TOO_MANY, "[198.51.100.7] [] 0"},
+    {"bare", RELAY "[198.51.100.7]" TOO_MANY, "[198.51.100.7] [] 0"},
+    {"too often",
+     OLD SENDMAIL RELAY "[198.51.100.7], reject=421 4.3.2 Connection rate limit exceeded.",
+     "[198.51.100.7] [] 0"},
+    {"by the access map",
+     OLD SENDMAIL "ruleset=check_relay, arg1=out1.example.net, arg2=198.51.100.7, "
+                  "relay=out1.example.net [198.51.100.7], reject=550 5.7.1 Access denied",
+     "[198.51.100.7] [] 0"},
+    {"a name that may be forged",
+     OLD SENDMAIL RELAY "out1.example.net [198.51.100.7] (may be forged)" TOO_MANY,
+     "[198.51.100.7] [] 0"},
+    {"with a queue id", OLD SENDMAIL "6AM0m8Ql000089: " RELAY "[198.51.100.7]" TOO_MANY,
+     "[198.51.100.7] [] 0"},
+    {"IPv6",
+     OLD SENDMAIL "ruleset=check_relay, arg1=[IPv6:2001:db8:1:0:0:0:0:7], "
+                  "arg2=IPv6:2001:db8:1:0:0:0:0:7, relay=[IPv6:2001:db8:1:0:0:0:0:7]" TOO_MANY,
+     "[2001:db8:1::7] [] 0"},
+
     {"nothing", "", NULL},
     {"a prefix alone", OLD SCREEN, NULL},
     {"tail's header", "==> /var/log/mail.log <==", NULL},
@@ -93,6 +117,24 @@ static const struct {
     {"submission by its name", OLD "postfix/submission/smtpd[1]: " REJECT NAME ": 554 5.7.1 no",
      NULL},
 
+    {"Sendmail discards", OLD SENDMAIL RELAY "[198.51.100.7], discard", NULL},
+    {"another ruleset",
+     OLD SENDMAIL "ruleset=check_mail, arg1=<a@b>, relay=[198.51.100.7], reject=550 5.1.8 no",
+     NULL},
+    {"a check that refuses nothing", OLD SENDMAIL RELAY "[198.51.100.7], reject=250 2.0.0 ok",
+     NULL},
+    {"of another program", OLD "sshd[1]: " RELAY "[198.51.100.7]" TOO_MANY, NULL},
+    {"of Postfix", OLD SMTPD RELAY "[198.51.100.7]" TOO_MANY, NULL},
+    {"a name with an address in it",
+     OLD SENDMAIL "ruleset=check_relay, arg1=a, arg2=203.0.113.1, relay=a [203.0.113.1], "
+                  "reject=421 x, arg2=198.51.100.7, relay=x [198.51.100.7]" TOO_MANY,
+     NULL},
+    {"a name with a space",
+     OLD SENDMAIL "ruleset=check_relay, arg1=a b, arg2=198.51.100.7, relay=a b "
+                  "[198.51.100.7]" TOO_MANY,
+     NULL},
+    {"in Sendmail's word of a message",
+     OLD SENDMAIL "6AM0m8Ql000089: from=<x>, " RELAY "[198.51.100.7]" TOO_MANY, NULL},
     {"of another program", OLD "sshd[1]: " CONNECT, NULL},
     {"of one that ends like it", OLD "notpostscreen[1]: " CONNECT, NULL},
     {"of a part of Postfix that says no such thing", OLD "postfix/cleanup[1]: " CONNECT, NULL},
