@@ -374,6 +374,25 @@ static void print_reasons(const struct cli *cli, json_t *reasons)
     cli_table_clear(&table);
 }
 
+/* Where nobody had to come back, the columns must not read as if somebody had been refused. */
+static void print_dry_note(const struct cli *cli, const json_t *domains)
+{
+    const json_t *domain;
+    size_t i;
+    bool dry = false;
+
+    json_array_foreach(domains, i, domain)
+    {
+        const char *mode = text_of(domain, "mode");
+        dry = dry || strcmp(mode, "detect") == 0 || strcmp(mode, "tag") == 0 ||
+              strcmp(mode, "hold") == 0;
+    }
+    if (dry)
+        fputs("\nIn detect, tag and hold nobody was refused: bypass would have been, yielded wrote "
+              "to the\nsame recipient again, better wrote to a better host.\n",
+              cli->out);
+}
+
 static void print_domains(const struct cli *cli, const json_t *domains)
 {
     static const char *const counts[] = {"judged", "bypass",  "yielded", "better",
@@ -419,6 +438,7 @@ static void print_report(const struct cli *cli, const json_t *reply)
     }
     fputc('\n', cli->out);
     print_domains(cli, domains);
+    print_dry_note(cli, domains);
     print_reasons(cli, json_object_get(reply, "reasons"));
 }
 

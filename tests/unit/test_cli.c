@@ -250,6 +250,8 @@ static const struct {
      "from      20261115\nto        20261121\nnodes     mx1.example.com, mx2.example.com\n\n"
      "DOMAIN\tMODE\tJUDGED\tBYPASS\tYIELDED\tBETTER\tSILENT\tUNKNOWN\tOPEN\tMEAN DELAY\tBELOW\n"
      "example.com\tdetect\t900\t7\t1\t2\t3\t0\t1\t600\t900\n*\t-\t5\t0\t0\t0\t0\t0\t0\t-\t-\n\n"
+     "In detect, tag and hold nobody was refused: bypass would have been, yielded wrote to the\n"
+     "same recipient again, better wrote to a better host.\n\n"
      "REASON\tRECIPIENTS\nseen\t893\nbypass\t12\n",
      NULL},
     {"report, of nothing", "-c FILE report --days 30", CLI_DONE, "\nnothing has been judged\n",
