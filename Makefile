@@ -165,6 +165,12 @@ domains:
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@LAB_DOMAINS=100000 tests/lab/run $(B) "distinct domains"
 
+# What must hold of every route, over 100,000 generated inputs each: some minutes.
+properties:
+	@scripts/packages build check
+	@$(MAKE) --no-print-directory $(JOBS) all tests
+	@scripts/properties $(B)
+
 mutants:
 	@scripts/packages build check
 	@scripts/mutants $(B)
@@ -182,7 +188,7 @@ install: all
 clean:
 	rm -rf build build-fuzz build-san build-tsan build-clang
 
-.PHONY: all run check tests lint bench domains demo mutants harm pool tsan install clean
+.PHONY: all run check tests lint bench domains demo mutants properties harm pool tsan install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(DEPS)

@@ -34,6 +34,7 @@ int replay_report(void);
 int replay_trap(void);
 int replay_retry(void);
 int replay_health(void);
+int replay_properties(void);
 int replay_flush(void);
 int replay_maps(void);
 int replay_match(void);
