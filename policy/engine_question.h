@@ -93,6 +93,8 @@ struct engine_question {
 
 int64_t engine_now_us(void);
 enum tier_override engine_override(enum override_state state);
+/* Fills in health, overrides and slow start of the route's hosts, as they are now. */
+void engine_look(struct engine_question *question);
 /* An empty table of pinned views (engine_filter.c); NULL when out of memory. */
 struct local *engine_new_pins(void);
 /* The client's network, "[198.51.100.0/24]". */

@@ -5,11 +5,9 @@
 #include "policy/engine_question.h"
 
 #include "policy/log.h"
-#include "policy/override.h"
 #include "policy/site.h"
 #include "policy/stats.h"
 #include "policy/survey.h"
-#include "policy/watch.h"
 
 #include "cache/hash.h"
 
@@ -31,36 +29,6 @@ static bool has_self_addr(void *arg, const struct net_addr *addr)
 
 /* --- from facts to the answer ------------------------------------------------------------------ */
 
-enum tier_override engine_override(enum override_state state)
-{
-    switch (state) {
-    case OVERRIDE_NONE: return TIER_NORMAL;
-    case OVERRIDE_DRAIN: return TIER_DRAINED;
-    case OVERRIDE_DOWN: return TIER_DOWN;
-    case OVERRIDE_READY: return TIER_READY;
-    }
-    return TIER_NORMAL;
-}
-
-/* Health and overrides as they are now: nothing of this waits. */
-static void look_at_hosts(struct engine_question *q)
-{
-    const struct engine_parts *parts = &q->engine->parts;
-
-    for (size_t i = 0; i < q->route.host_count; i++) {
-        struct tier_host *host = &q->route.host[i];
-        struct watch_host_view view = watch_get_host(parts->watch, host->name, host->port);
-        struct override_value value = override_get(parts->override, host->name, host->port);
-
-        host->failing = view.state == HEALTH_DOWN;
-        host->ramp = view.ramp;
-        host->held = view.held;
-        host->override = engine_override(value.state);
-        if (value.has_weight)
-            host->weight = value.weight;
-    }
-}
-
 static void answer(struct engine_question *q)
 {
     struct route_choice choice;
@@ -70,7 +38,7 @@ static void answer(struct engine_question *q)
     uint64_t random = 0;
 
     route_fill(&q->route, q->pool_addr, &self);
-    look_at_hosts(q);
+    engine_look(q);
     hash_random(&random, sizeof random);
     route_choose(&q->route, random, &choice);
     route_format(&q->route, &choice, reply);

@@ -117,10 +117,22 @@ static void fill_order(struct route_facts *facts, const struct route_self *self)
     }
 }
 
+/* Who is on loopback and nowhere else is this host for whoever asks: "localhost" has no other MX.
+ * Facts made of an answer leave such addresses out, and say so. */
+static bool is_on_loopback(const struct facts *addr)
+{
+    struct net_addr one;
+
+    return addr && order_addresses(addr, true, &one, 1) == 0 &&
+           (addr->state == FACTS_OK || (addr->warnings & FACTS_WARN_BAD_ADDR));
+}
+
+/* Whether mail by this MX set comes to this host. */
 static bool has_self(const struct order *order, const struct route_self *self)
 {
     for (size_t i = 0; order && i < order->count; i++)
-        if (is_self(self, order->host[i].host.name, order->host[i].addr))
+        if (is_on_loopback(order->host[i].addr) ||
+            is_self(self, order->host[i].host.name, order->host[i].addr))
             return true;
     return false;
 }

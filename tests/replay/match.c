@@ -78,6 +78,28 @@ static void strangers_are_not_probed(void **state)
     site_close(&site);
 }
 
+/* But the site's own are, under the domains of strangers too. */
+static void live_nodes_are_probed(void **state)
+{
+    struct site site = site_start(
+        SITE_CONF("mx1.example.com", ""),
+        SITE_CONF("mx4.example.com", "domain \"*\" { route = \"mx\" guard { mode = \"off\" } }\n"));
+
+    (void)state;
+    world_set_mx("x.example.org", "10 in1.example.com,20 b.example.org");
+    world_set_addr("in1.example.com", MX1);
+    world_set_addr("b.example.org", "203.0.113.90");
+    expect_map(site.mx2, "u@x.example.org", "OK smtp:[in1.example.com]:25, [b.example.org]:25");
+    world_set_host(MX1, WORLD_SMTP_REFUSED, site.mx1);
+    world_run(MINUTE); /* b refuses connections all the time, and nobody knows */
+    expect_map(site.mx2, "u@x.example.org", "OK smtp:[b.example.org]:25, [in1.example.com]:25");
+    world_redis("HSET mxw1:override:b.example.org:25 state drain");
+    world_redis("HSET mxw1:override:in1.example.com:25 state drain");
+    world_run(1000);
+    expect_map(site.mx2, "u@x.example.org", "OK smtp:[b.example.org]:25");
+    site_close(&site);
+}
+
 /* The look-up goes on behind an answer that could not wait for it. */
 static void slow_answer_is_for_the_next_time(void **state)
 {
@@ -212,6 +234,7 @@ int replay_match(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(by_the_best_host),
         cmocka_unit_test(strangers_are_not_probed),
+        cmocka_unit_test(live_nodes_are_probed),
         cmocka_unit_test(slow_answer_is_for_the_next_time),
         cmocka_unit_test(unknown_is_for_the_rest),
         cmocka_unit_test(dns_is_away),

@@ -233,6 +233,37 @@ static void null_mx_is_an_error_for_good(void **state)
     site_close(&site);
 }
 
+/* What a domain's section says of what is below it, and of one address. */
+static void sections_for_parents_and_addresses(void **state)
+{
+    struct site site =
+        site_start(SITE_CONF("mx1.example.com", POOL),
+                   SITE_CONF("mx2.example.com", POOL
+                             "recipient_delimiter = \"+\"\n"
+                             "domain \".Example.net\" { guard { mode = \"defer\" } }\n"
+                             "domain \"x.example.net\" { guard { mode = \"off\" } }\n"
+                             "domain \".deep.example.net\" { route = \"pool gateways\" }\n"
+                             "domain \"Boss@sub.example.net\" { route = \"pool gateways\" }\n"));
+    struct world_mail mail = stranger();
+
+    (void)state;
+    gateways();
+    world_set_mx("*example.net", "10 mx1.example.com,20 mx2.example.com");
+    world_run(2 * MINUTE);
+    mail.recipient = "boss@sub.example.net"; /* its address has a route, and no guard of its own */
+    expect_defer(site.mx2, &mail);
+    mail.recipient = "u@x.example.net";
+    expect_accept(site.mx2, &mail, "exempt-off");
+    mail.recipient = "u@example.net";
+    expect_accept(site.mx2, &mail, "unguarded");
+    expect_map(site.mx2, "u@sub.example.net", "NOTFOUND ");
+    expect_map(site.mx2, "\"boss\"@SUB.example.net", first);
+    expect_map(site.mx2, "boss+x@sub.example.net", first);
+    expect_map(site.mx2, "boss+x@deep.example.net", "NOTFOUND ");
+    expect_map(site.mx2, "u@a.b.deep.example.net", first);
+    site_close(&site);
+}
+
 int replay_route(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +278,7 @@ int replay_route(void)
         cmocka_unit_test(poisoned_ordering_changes_no_route),
         cmocka_unit_test(backup_sends_to_the_primary),
         cmocka_unit_test(null_mx_is_an_error_for_good),
+        cmocka_unit_test(sections_for_parents_and_addresses),
     };
 
     return cmocka_run_group_tests_name("replay-route", tests, NULL, NULL);
