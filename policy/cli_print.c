@@ -126,6 +126,8 @@ static void print_route(const struct cli *cli, const json_t *reply)
         put_line(cli, "note", "no host is usable: health is ignored");
     if (json_is_true(json_object_get(reply, "override_ignored")))
         put_line(cli, "note", "overrides would leave no host: they are ignored");
+    if (json_integer_value(json_object_get(reply, "unnamed")) > 0)
+        put_line(cli, "note", "hosts on other ports than 25 are left out: Sendmail cannot be told");
     if (json_array_size(json_object_get(reply, "hosts")) == 0)
         return;
     fputc('\n', cli->out);

@@ -22,7 +22,7 @@ static const char usage_text[] =
     "  explain --client IP --listener IP --rcpt ADDR\n"
     "          [--sender ADDR] [--helo NAME] [--name NAME]\n"
     "                          the guard's path for one question, row by row\n"
-    "  route ADDR              the map's answer for an address, and why\n"
+    "  route ADDR | DOMAIN     the map's answer for an address (Sendmail: a domain), and why\n"
     "  mx DOMAIN               the domain's mail servers as known here, and what is wrong\n"
     "  stats                   the counters: in all, today, and how fast they grow\n"
     "  top                     what is busiest; on a terminal again every 2 s\n"

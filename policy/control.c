@@ -147,17 +147,30 @@ static void on_routed(void *arg, const struct engine_routed_view *view)
     control_end(ask, show_route(view, ask->conversation->watch));
 }
 
+/* Which map is asked about such a key: an address, or "*", is Postfix's, a domain Sendmail's. */
+static bool find_map(const char *key, enum route_map *map)
+{
+    struct address address;
+    char domain[NAME_SIZE];
+
+    if (strcmp(key, "*") != 0 && !strchr(key, '@')) {
+        *map = ROUTE_MAILERTABLE;
+        return name_normalize(key, strlen(key), domain);
+    }
+    *map = ROUTE_TRANSPORT;
+    return strcmp(key, "*") == 0 || (address_parse(key, &address) && address.domain[0] != '\0');
+}
+
 static void control_route(struct control_ask *ask, const json_t *request)
 {
     const char *text = control_text(request, "address");
-    struct address address;
+    enum route_map map;
 
-    if (!text ||
-        (strcmp(text, "*") != 0 && (!address_parse(text, &address) || address.domain[0] == '\0'))) {
-        control_fail(ask, "usage", "address is missing, or no mail address");
+    if (!text || !find_map(text, &map)) {
+        control_fail(ask, "usage", "address is missing, or neither a mail address nor a domain");
         return;
     }
-    ask->question = engine_show_route(ask->conversation->engine, text, on_routed, ask);
+    ask->question = engine_show_route(ask->conversation->engine, map, text, on_routed, ask);
     if (!ask->question)
         control_fail(ask, "refused", "mxwardend has no room for this question now");
 }

@@ -1,16 +1,16 @@
 /*
  * The life of a question.
  *
- * A mail server asks one of two things: "may this client send to this recipient?" (policy
- * delegation, by Postfix itself or by mxwarden-milter) and "where does this address go?"
- * (socketmap). Both live the same life here:
+ * A mail server asks one of three things: "may this client send to this recipient?" (policy
+ * delegation, by Postfix itself or by mxwarden-milter), "where does this address, or domain, go?"
+ * and "is this MX record to be ignored?" (socketmap). All live the same life here:
  *
  *   1. A conversation (delegate.c, socketmap.c, control.c) reads a frame, checks every byte of it,
  *      and makes a plain question: canonical names, addresses, nothing that is not understood. It
- *      calls engine_judge or engine_route and keeps the handle. From here on the engine owns the
+ *      calls engine_judge, engine_route or engine_filter and keeps the handle. From here on the engine owns the
  *      question; the conversation owns the reply.
  *   2. The engine takes a reference on the configuration of this moment, and starts with no facts.
- *   3. It asks a pure judge (guard.c; route.c). The judge has no clock, no socket and no memory: it
+ *   3. It asks a pure judge (guard.c; route.c; dnsfilter.c). The judge has no clock, no socket and no memory: it
  *      decides from the facts, or names the facts that it lacks.
  *   4. The engine gathers these: an ordering and its hosts' addresses (gather.c over
  *      cache/fetch.h: table, Redis, DNS), the hosts' health and observation (watch.h, no waiting),
@@ -95,7 +95,7 @@ void engine_note_visit(struct engine *engine, const struct net_addr *client,
                        const struct net_addr *listener, uint16_t port);
 
 /* Routes: the whole reply of a socketmap ("OK smtp:...", "NOTFOUND "), never empty, no CR LF NUL.
- * key is as it came: an address, or "*". */
+ * key is as it came: an address, a domain of a mailertable, or "*". */
 typedef void engine_routed(void *arg, const char *reply);
 struct engine_question *engine_route(struct engine *engine, enum route_map map, const char *key,
                                      engine_routed *done, void *arg);
@@ -123,8 +123,8 @@ struct engine_routed_view {
     const char *reply;
 };
 typedef void engine_route_view_done(void *arg, const struct engine_routed_view *view);
-struct engine_question *engine_show_route(struct engine *engine, const char *address,
-                                          engine_route_view_done *done, void *arg);
+struct engine_question *engine_show_route(struct engine *engine, enum route_map map,
+                                          const char *key, engine_route_view_done *done, void *arg);
 
 /* An ordering with its addresses. order lives as long as the call; waits at most budget ms. */
 typedef void engine_order_done(void *arg, const struct order *order);

@@ -298,11 +298,10 @@ struct engine_question *engine_route(struct engine *engine, enum route_map map, 
     return q;
 }
 
-struct engine_question *engine_show_route(struct engine *engine, const char *address,
-                                          engine_route_view_done *done, void *arg)
+struct engine_question *engine_show_route(struct engine *engine, enum route_map map,
+                                          const char *key, engine_route_view_done *done, void *arg)
 {
-    struct engine_question *q =
-        begin_route(engine, ENGINE_SHOW_ROUTE, ROUTE_TRANSPORT, address, arg);
+    struct engine_question *q = begin_route(engine, ENGINE_SHOW_ROUTE, map, key, arg);
 
     if (q)
         q->done.route_view = done;

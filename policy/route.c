@@ -175,6 +175,7 @@ static void keep_what_can_be_named(struct route_facts *facts)
     for (size_t i = 0; i < facts->host_count; i++)
         if (facts->host[i].self || mailertable_can_name(&facts->host[i], transport))
             facts->host[kept++] = facts->host[i];
+    facts->unnamed = facts->host_count - kept;
     facts->host_count = kept;
 }
 

@@ -48,6 +48,7 @@ struct route_facts {
     const struct order *order; /* mx, primary, srv; NULL until gathered */
     bool self_in_mx;           /* a host of mx is this host */
     bool self_in_set;          /* one of order is */
+    size_t unnamed;            /* hosts left out because the map has no words for them */
     size_t host_count;         /* the pool's, or the order's, with health and overrides filled */
     struct tier_host host[TIER_MAX_HOSTS];
 };

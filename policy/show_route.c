@@ -138,11 +138,11 @@ json_t *show_route(const struct engine_routed_view *view, const struct watch *wa
                                             tier_note_name(view->choice->pick.note[i])));
     }
     because(view->facts, why, sizeof why);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:o}", "status", "ok",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:o, s:i}", "status", "ok",
                      "answer", view->reply, "route", route_name(plan, name, sizeof name), "section",
                      section_name(plan, section, sizeof section), "because", why, "key",
                      view->choice->key, "why", view->choice->why ? view->choice->why : "",
                      "health_ignored", (int)view->choice->pick.health_ignored, "override_ignored",
-                     (int)view->choice->pick.override_ignored, "hosts", hosts, "left_out",
-                     left_out);
+                     (int)view->choice->pick.override_ignored, "hosts", hosts, "left_out", left_out,
+                     "unnamed", (int)view->facts->unnamed);
 }

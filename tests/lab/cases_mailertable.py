@@ -402,6 +402,8 @@ def keys(world):
         shown = peer.host.run(*peer.mta.words("-bv u@d1.example.org")).stdout
         answer = ask(peer.warden, "d1.example.org", "mailertable").removeprefix("OK esmtp:")
         check(f"mailer esmtp, host {answer}," in shown, shown)
+        shown = peer.warden.cli("route", "d1.example.org").stdout
+        check(f"esmtp:{answer}\n" in shown and "cannot be told" in shown, shown)
 
 
 @case("mail waits while the daemon is away, and goes on when it is back")

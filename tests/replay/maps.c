@@ -228,6 +228,23 @@ static void expect_table(struct node *node, const char *key, const char *wanted)
         fail_msg("%s: '%s', wanted '%s'", key, got, wanted);
 }
 
+/* A stranger's domain by the name of its MX host. */
+static void sendmail_and_a_match(void **state)
+{
+    struct site site = open_filter();
+
+    (void)state;
+    world_reload(site.mx1, SITE_CONF("mx1.example.com",
+                                     FILTERED "match \"a.*\" { route = \"pool gateways\" }\n"));
+    world_run(2000);
+    expect_table(site.mx1, "stranger.example.com", "OK esmtp:[a.example.net]");
+    expect_table(site.mx1, ".example.com", "NOTFOUND ");
+    expect_table(site.mx1, "nowhere.example.org", "NOTFOUND ");
+    expect_table(site.mx1, "set.example.com",
+                 "OK esmtp:[a.example.net]:[mx2.example.com]:[b.example.net]");
+    site_close(&site);
+}
+
 static void sendmail_asks_for_domains(void **state)
 {
     struct site site = open_filter();
@@ -259,6 +276,7 @@ int replay_maps(void)
         cmocka_unit_test(doubts_show_everything),
         cmocka_unit_test(reload_ends_it),
         cmocka_unit_test(sendmail_asks_for_domains),
+        cmocka_unit_test(sendmail_and_a_match),
     };
 
     return cmocka_run_group_tests_name("replay-maps", tests, NULL, NULL);

@@ -52,6 +52,7 @@ static struct {
     size_t listeners6;
     bool full, hold, redis_lost, put_later;
     struct engine_question *held;
+    enum route_map map;
     struct override_value value;
     char put_host[NAME_SIZE];
     uint16_t put_port;
@@ -124,6 +125,7 @@ static void answer_route(struct engine_question *question)
     facts.plan = (struct route_plan){
         .route = CONF_ROUTE_POOL, .section = &domain, .routing = &domain.routing};
     facts.host_count = 2;
+    facts.unnamed = fake.map == ROUTE_MAILERTABLE;
     facts.host[0] = (struct tier_host){
         .name = "gw1.example.net", .port = 25, .tier = 10, .weight = 60, .ramp = 500};
     facts.host[1] = (struct tier_host){.name = "gw2.example.net",
@@ -193,11 +195,12 @@ struct engine_question *engine_explain(struct engine *engine, const struct quest
     return ask(ASK_EXPLAIN, (void *)done, arg, question);
 }
 
-struct engine_question *engine_show_route(struct engine *engine, const char *address,
-                                          engine_route_view_done *done, void *arg)
+struct engine_question *engine_show_route(struct engine *engine, enum route_map map,
+                                          const char *key, engine_route_view_done *done, void *arg)
 {
     (void)engine;
-    (void)address;
+    assert_non_null(key);
+    fake.map = map;
     return ask(ASK_ROUTE, (void *)done, arg, NULL);
 }
 
@@ -618,8 +621,15 @@ static const struct {
       "\"effective\":30.0,\"health\":\"up\"", "\"score\":12345,\"place\":1,\"note\":\"chosen\"",
       "\"override\":\"drain\",\"resolves\":\"yes\",\"score\":null,\"place\":null",
       "\"left_out\":[{\"host\":\"gw2.example.net\",\"why\":\"drained\"}]"}},
+    {"route of a domain",
+     "{\"command\":\"route\",\"address\":\"Example.com\"}\n",
+     {"\"unnamed\":1"}},
+    {"route of *", "{\"command\":\"route\",\"address\":\"*\"}\n", {"\"unnamed\":0"}},
     {"route of no address",
-     "{\"command\":\"route\",\"address\":\"u\"}\n",
+     "{\"command\":\"route\",\"address\":\"u@\"}\n",
+     {"\"status\":\"usage\""}},
+    {"route of no domain",
+     "{\"command\":\"route\",\"address\":\".example.com\"}\n",
      {"\"status\":\"usage\""}},
     {"mx",
      "{\"command\":\"mx\",\"domain\":\"Example.COM.\"}\n",
