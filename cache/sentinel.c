@@ -2,8 +2,8 @@
  * The conversation with the Sentinels.
  *
  * Its life. IDLE until the retry timer or a question; DIALING while a Sentinel's name is looked up;
- * ASKING until all of `answers` have come, in order; LISTENING, when +switch-master messages and the
- * answers to PING come. Any trouble in any state goes on with the next Sentinel.
+ * then one state for each answer that is awaited, in order; LISTENING, when events and the answers to
+ * PING come. Any trouble in any state goes on with the next Sentinel.
  */
 #include "cache/sentinel.h"
 
@@ -28,14 +28,19 @@ enum {
     WHY_SIZE = 200
 };
 
-#define CHANNEL "+switch-master"
+/* The Sentinel that leads a failover says +promoted-slave when there is a new master, and
+ * +switch-master a second or two later, when the other replicas follow it. From the first on it names
+ * the new one when asked; the one before still takes writes then, which will be lost. */
+#define SWITCHED "+switch-master"
+#define PROMOTED "+promoted-slave"
 
 enum sentinel_state {
     SENTINEL_IDLE,
     SENTINEL_DIALING,
     SENTINEL_AUTH, /* from here on: the answer that is awaited */
     SENTINEL_MASTER,
-    SENTINEL_SUBSCRIBE,
+    SENTINEL_SUBSCRIBE, /* the first of two */
+    SENTINEL_SUBSCRIBE_MORE,
     SENTINEL_LISTENING,
 };
 
@@ -227,7 +232,7 @@ static void go_listening(struct sentinel *sentinel)
 static bool say_all(struct sentinel *sentinel)
 {
     const char *const ask[] = {"SENTINEL", "get-master-addr-by-name", sentinel->name};
-    const char *const subscribe[] = {"SUBSCRIBE", CHANNEL};
+    const char *const subscribe[] = {"SUBSCRIBE", SWITCHED, PROMOTED};
     const char *auth[] = {"AUTH", sentinel->user, sentinel->password};
     bool said = true;
 
@@ -238,7 +243,7 @@ static bool say_all(struct sentinel *sentinel)
             auth[1] = sentinel->password;
         said = wire_say(&sentinel->wire, auth, *sentinel->user ? 3 : 2);
     }
-    return said && wire_say(&sentinel->wire, ask, 3) && wire_say(&sentinel->wire, subscribe, 2);
+    return said && wire_say(&sentinel->wire, ask, 3) && wire_say(&sentinel->wire, subscribe, 3);
 }
 
 static void on_connected(void *arg)
@@ -286,11 +291,11 @@ static void hear_master(struct sentinel *sentinel, const redisReply *reply)
     }
 }
 
-static bool is_subscribed(const redisReply *reply)
+static bool is_subscribed(const redisReply *reply, const char *channel)
 {
     return reply->type == REDIS_REPLY_ARRAY && reply->elements == 3 &&
            reply_is_word(reply->element[0], "subscribe") &&
-           reply_is_word(reply->element[1], CHANNEL) &&
+           reply_is_word(reply->element[1], channel) &&
            reply->element[2]->type == REDIS_REPLY_INTEGER;
 }
 
@@ -310,8 +315,24 @@ bool sentinel_parse_switch(const char *text, const char *name, struct sentinel_m
     return count == 5 && !strcmp(word[0], name) && set_master(master, word[3], word[4]);
 }
 
-/* A switch of another master's is no business of ours; whatever is neither that nor the answer to a
- * PING ends the conversation. */
+bool sentinel_is_promotion(const char *text, const char *name)
+{
+    const char *at = strstr(text, " @ ");
+    size_t length = strlen(name);
+
+    return at && !strncmp(at + 3, name, length) && at[3 + length] == ' ';
+}
+
+/* It is asked once more, on a new connection: a subscriber may ask nothing. */
+static void ask_anew(struct sentinel *sentinel)
+{
+    hang_up(sentinel);
+    sentinel->tries = 0;
+    arm(sentinel->retry, 0);
+}
+
+/* What is said of another master is no business of ours; whatever is neither an event nor the answer
+ * to a PING ends the conversation. */
 static bool hear_message(struct sentinel *sentinel, const redisReply *reply)
 {
     struct sentinel_master master;
@@ -324,10 +345,17 @@ static bool hear_message(struct sentinel *sentinel, const redisReply *reply)
         return true;
     }
     if (reply->elements != 3 || !reply_is_word(reply->element[0], "message") ||
-        !reply_is_word(reply->element[1], CHANNEL) || !reply_is_text(reply->element[2]))
+        !reply_is_text(reply->element[2]))
         return false;
-    if (sentinel_parse_switch(reply->element[2]->str, sentinel->name, &master))
-        learn(sentinel, &master);
+    if (reply_is_word(reply->element[1], SWITCHED)) {
+        if (sentinel_parse_switch(reply->element[2]->str, sentinel->name, &master))
+            learn(sentinel, &master);
+        return true;
+    }
+    if (!reply_is_word(reply->element[1], PROMOTED))
+        return false;
+    if (sentinel_is_promotion(reply->element[2]->str, sentinel->name))
+        ask_anew(sentinel);
     return true;
 }
 
@@ -344,7 +372,13 @@ static void on_reply(void *arg, const redisReply *reply)
         return;
     case SENTINEL_MASTER: hear_master(sentinel, reply); return;
     case SENTINEL_SUBSCRIBE:
-        if (is_subscribed(reply))
+        if (is_subscribed(reply, SWITCHED))
+            sentinel->state = SENTINEL_SUBSCRIBE_MORE;
+        else if (!try_password(sentinel, reply))
+            fail(sentinel, words_of(reply));
+        return;
+    case SENTINEL_SUBSCRIBE_MORE:
+        if (is_subscribed(reply, PROMOTED))
             go_listening(sentinel);
         else if (!try_password(sentinel, reply))
             fail(sentinel, words_of(reply));

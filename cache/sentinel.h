@@ -2,8 +2,8 @@
  * Sentinels: which of several Redis servers is the master, and when another one becomes it.
  *
  * One connection to one Sentinel at a time. It is asked SENTINEL get-master-addr-by-name and, in the
- * same write, SUBSCRIBE +switch-master: between the two no switch can be missed. While it listens, a
- * PING now and then proves that the Sentinel lives. One that does not answer, or not in shape, is
+ * same write, SUBSCRIBE +switch-master +promoted-slave: between the two no switch can be missed. While
+ * it listens, a PING now and then proves that the Sentinel lives. One that does not answer, or not in shape, is
  * left for the next of the list; after all of them there is a pause.
  *
  * An answer serves everybody once. Who asks again had no luck with it, so the next Sentinel is
@@ -63,5 +63,7 @@ void sentinel_cancel(struct sentinel_asker *asker);
 /* The text of a "+switch-master" message about that master: "name old-ip old-port new-ip new-port".
  * False for another master's, and for anything else. */
 bool sentinel_parse_switch(const char *text, const char *name, struct sentinel_master *master);
+/* The text of a "+promoted-slave" message about that master: "slave a:p a p @ name old-ip old-port". */
+bool sentinel_is_promotion(const char *text, const char *name);
 
 #endif

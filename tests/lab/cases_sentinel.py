@@ -53,7 +53,7 @@ def weight(warden):
 
 def listeners(sentinel):
     """How many nodes listen to it."""
-    return sum("sub=1" in line for line in sentinel.cli("CLIENT", "LIST"))
+    return sum("sub=2" in line for line in sentinel.cli("CLIENT", "LIST"))
 
 
 def is_normal(world, redis):
@@ -144,7 +144,7 @@ def locked(world):
     try:
         wait_normal(world, three.failover())
         who = [line for one in three.sentinels for line in one.cli("CLIENT", "LIST")
-               if "sub=1" in line]
+               if "sub=2" in line]
         same(len(who), 2, who)
         check(all("user=mxwarden" in line for line in who), who)
         same([line for one in three.sentinels for line in one.cli("ACL", "LOG")

@@ -165,10 +165,15 @@ static bool ask(struct world *world)
 
 #define GET        "SENTINEL get-master-addr-by-name main"
 #define ADDR(a, p) "*2\r\n$9\r\n" a "\r\n$4\r\n" p "\r\n"
-#define SUBSCRIBED "*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n"
+#define SWITCHED   "*3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n"
+#define SUBSCRIBED SWITCHED "*3\r\n$9\r\nsubscribe\r\n$15\r\n+promoted-slave\r\n:2\r\n"
 #define PONG       "*2\r\n$4\r\npong\r\n$0\r\n\r\n"
 #define SWITCH(text, length)                                                                       \
     "*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n$" length "\r\n" text "\r\n"
+
+#define PROMOTION(name)                                                                            \
+    "*3\r\n$7\r\nmessage\r\n$15\r\n+promoted-slave\r\n$60\r\n"                                     \
+    "slave 192.0.2.3:6379 192.0.2.3 6379 @ " name " 192.0.2.1 6379   \r\n"
 
 static const struct fake_rule good[] = {
     {GET, ADDR("192.0.2.1", "6379"), 0},
@@ -178,6 +183,12 @@ static const struct fake_rule good[] = {
 
 static const struct fake_rule other[] = {
     {GET, ADDR("192.0.2.2", "6379"), 0},
+    {"SUBSCRIBE +switch-master", SUBSCRIBED, 0},
+    {"PING", PONG, 0},
+};
+
+static const struct fake_rule third[] = {
+    {GET, ADDR("192.0.2.3", "6379"), 0},
     {"SUBSCRIBE +switch-master", SUBSCRIBED, 0},
     {"PING", PONG, 0},
 };
@@ -215,6 +226,8 @@ static const struct {
     {"subscribed elsewhere", ADDR("192.0.2.1", "6379"),
      "*3\r\n$9\r\nsubscribe\r\n$1\r\nx\r\n:1\r\n", "[192.0.2.2]"},
     {"not subscribed", ADDR("192.0.2.1", "6379"), "-NOPERM no\r\n", "[192.0.2.2]"},
+    {"subscribed to half", ADDR("192.0.2.1", "6379"), SWITCHED, "[192.0.2.2]"},
+    {"subscribed to one twice", ADDR("192.0.2.1", "6379"), SWITCHED SWITCHED, "[192.0.2.2]"},
     {"subscription silent", ADDR("192.0.2.1", "6379"), NULL, "[192.0.2.2]"},
 };
 
@@ -310,6 +323,8 @@ static const struct {
     {"to where it is", SWITCH("main 192.0.2.9 6379 192.0.2.1 6379", "34"), 0, true},
     {"another's", SWITCH("side 192.0.2.1 6379 192.0.2.3 6379", "34"), 0, true},
     {"nonsense", SWITCH("main", "4"), 0, true},
+    {"a promotion: asked anew, and moved", PROMOTION("main"), 1, false},
+    {"a promotion of another's", PROMOTION("side"), 0, true},
     {"another channel", "*3\r\n$7\r\nmessage\r\n$5\r\n+odwn\r\n$1\r\nx\r\n", 0, false},
     {"no text", "*3\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n*0\r\n", 0, false},
     {"two elements", "*2\r\n$7\r\nmessage\r\n$14\r\n+switch-master\r\n", 0, false},
@@ -337,8 +352,11 @@ static void test_messages(void **state)
         be(&world.fake[0], good);
         world_start(&world);
         assert_true(ask(&world));
+        if (messages[i].moves && !messages[i].stays)
+            be(&world.fake[0], third);
         bufferevent_write(world.fake[0].last, messages[i].said, strlen(messages[i].said));
-        box_wait(world.base, is_left, &world, messages[i].stays ? 50 : SOON);
+        box_wait(world.base, messages[i].moves ? is_moved : is_left, &world,
+                 messages[i].stays ? 50 : SOON);
         assert_int_equal(world.moves, messages[i].moves);
         assert_int_equal(world.fake[0].connections, messages[i].stays ? 1 : 2);
         if (messages[i].moves)
