@@ -122,6 +122,16 @@ static void on_notice(void *arg, enum notice_kind kind, const char *detail)
     notices_log(kind, detail);
 }
 
+/* A host that came back, and is not trusted for it. */
+static void tell_hold(struct daemon *daemon, const struct watch_view *view)
+{
+    struct watch_host_view host = watch_get_host(daemon->watch, view->host, view->port);
+
+    if (host.held)
+        tell(daemon, "flapping host=%s:%u flaps=%u held_until=%lld", view->host, view->port,
+             host.held, (long long)host.held_until);
+}
+
 static void on_watch_changed(void *arg, const struct watch_view *before,
                              const struct watch_view *after)
 {
@@ -129,9 +139,11 @@ static void on_watch_changed(void *arg, const struct watch_view *before,
     char addr[NET_TEXT];
 
     net_addr_format(&after->addr, addr);
-    if (before->health.state != after->health.state)
+    if (before->health.state != after->health.state) {
         tell(daemon, "health host=%s:%u address=%s state=%s was=%s", after->host, after->port, addr,
              health_state_name(after->health.state), health_state_name(before->health.state));
+        tell_hold(daemon, after);
+    }
     if (before->health.state != after->health.state && daemon->flush)
         flush_changed(daemon->flush);
     if (before->observed != after->observed)

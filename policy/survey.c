@@ -107,8 +107,10 @@ static void watch_facts(struct survey *survey, const char *host, uint16_t port,
 
     for (size_t i = 0; i < count; i++)
         watch_want(survey->parts.watch, host, port, &all[i], purpose, domain);
-    if (purpose == WATCH_ROUTE && addr && addr->state == FACTS_OK)
-        watch_only(survey->parts.watch, host, port, all, count, purpose);
+    if (purpose != WATCH_ROUTE || !addr || addr->state != FACTS_OK)
+        return;
+    count = order_addresses(addr, true, all, sizeof all / sizeof *all); /* a pool's too */
+    watch_only(survey->parts.watch, host, port, all, count, WATCH_ROUTE | WATCH_FLUSH);
 }
 
 /* False while the host has not been resolved. */

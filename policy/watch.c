@@ -221,7 +221,7 @@ static bool is_among(const struct net_addr *addr, const struct net_addr *all, si
 }
 
 void watch_only(struct watch *watch, const char *name, uint16_t port, const struct net_addr *addr,
-                size_t count, enum watch_purpose purpose)
+                size_t count, unsigned purposes)
 {
     const struct watch_host *host = watch_find_host(watch, name, port);
     struct watch_target *target = host ? LIST_FIRST(&host->targets) : NULL;
@@ -230,7 +230,7 @@ void watch_only(struct watch *watch, const char *name, uint16_t port, const stru
         struct watch_target *next = LIST_NEXT(target, of_host);
         if (!is_among(&target->place->addr, addr, count)) {
             for (int i = 0; i < WATCH_PURPOSES; i++)
-                if (purpose & (1U << i))
+                if (purposes & (1U << i))
                     target->wanted[i] = 0;
             if (!watch_purposes(target, clock_mono()))
                 target_drop(target); /* and the host with its last */

@@ -106,9 +106,9 @@ void watch_set_conf(struct watch *watch, struct conf *conf); /* keeps targets an
 void watch_want(struct watch *watch, const char *host, uint16_t port, const struct net_addr *addr,
                 enum watch_purpose purpose, const char *rcpt_domain);
 /* The host's addresses are these and no others, at least one: a target at another is not wanted for
- * that purpose any more, and goes where nothing else wants it. */
+ * those purposes any more, and goes where nothing else wants it. */
 void watch_only(struct watch *watch, const char *host, uint16_t port, const struct net_addr *addr,
-                size_t count, enum watch_purpose purpose);
+                size_t count, unsigned purposes);
 /* Some node has written what is shared about "host:port". */
 void watch_changed(struct watch *watch, const char *host);
 /* False where it is not watched. */

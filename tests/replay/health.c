@@ -150,6 +150,7 @@ static void flapping_host_is_held_out(void **state)
     expect_share(site.mx1, "gw1.example.net", 50);
     lose(GW1);
     give_back(GW1);
+    assert_non_null(strstr(world_log(site.mx1), "flapping host=gw1.example.net:25 flaps=1"));
     expect_share(site.mx1, "gw1.example.net", 0); /* it is up, and not trusted */
     expect_share(site.mx1, "gw2.example.net", 100);
     assert_non_null(strstr(world_control(site.mx1, "{\"command\": \"hosts\"}"), "held_until\":18"));
