@@ -147,3 +147,8 @@ int64_t greet_parse_evicted(const struct store_reply *reply)
         return -1;
     return strtoll(text, NULL, 10);
 }
+
+const char *greet_parse_policy(const struct store_reply *reply, char out[GREET_POLICY])
+{
+    return info_field(store_reply_text(reply, NULL), "maxmemory_policy", out, GREET_POLICY);
+}

@@ -8,7 +8,7 @@
 #include "cache/dial.h"
 #include "cache/store.h"
 
-enum { GREET_WHY = 160, GREET_RUN_ID = 64 };
+enum { GREET_WHY = 160, GREET_RUN_ID = 64, GREET_POLICY = 32 };
 
 enum greet_verdict {
     GREET_GOOD,
@@ -31,5 +31,7 @@ const struct store_reply *greet_time(const struct store_reply *const *reply, siz
 int64_t greet_parse_time(const struct store_reply *reply);
 /* evicted_keys of INFO's reply; -1 where it does not say. */
 int64_t greet_parse_evicted(const struct store_reply *reply);
+/* maxmemory_policy of INFO's reply; "" where it does not say. Returns out. */
+const char *greet_parse_policy(const struct store_reply *reply, char out[GREET_POLICY]);
 
 #endif

@@ -58,6 +58,7 @@ struct store {
     struct episode episode;
     char why[WHY_SIZE]; /* the last trouble */
     char run_id[GREET_RUN_ID];
+    char policy[GREET_POLICY]; /* maxmemory-policy */
     int64_t evicted;
     struct timing *timing; /* NULL: not noted */
     store_changed *changed;
@@ -334,6 +335,7 @@ static void on_greeted(void *arg, enum store_status status, const struct store_r
     switch (greet_judge(reply, count, store->run_id, why)) {
     case GREET_GOOD:
         learn_info(store, greet_info(reply, count));
+        greet_parse_policy(greet_info(reply, count), store->policy);
         learn_time(store, greet_time(reply, count));
         go_up(store);
         return;
@@ -462,6 +464,11 @@ const char *store_trouble(const struct store *store)
     if (!store || (store->phase == PHASE_UP && store->breaker.state == BREAKER_CLOSED))
         return "";
     return *store->why ? store->why : "not connected yet";
+}
+
+const char *store_policy(const struct store *store)
+{
+    return store->policy;
 }
 
 const char *store_run_id(const struct store *store)

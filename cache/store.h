@@ -76,6 +76,8 @@ const char *store_trouble(const struct store *store);
 /* The server's run_id from INFO at this connection, "" while not up; and its evicted_keys, read
  * again every few seconds. */
 const char *store_run_id(const struct store *store);
+/* Its maxmemory-policy as it was then; "" where it did not say. */
+const char *store_policy(const struct store *store);
 int64_t store_evicted(const struct store *store);
 /* Called from the loop after each change of store_is_up. */
 typedef void store_changed(void *arg, bool up);

@@ -13,6 +13,7 @@
 #include "policy/order.h"
 #include "policy/recipient.h"
 #include "policy/show.h"
+#include "policy/site.h"
 
 #include <jansson.h>
 #include <stdarg.h>
@@ -76,11 +77,15 @@ static void control_ping(struct control_ask *ask, const json_t *request)
     const struct conversation *conversation = ask->conversation;
     const struct conf *conf = conversation->conf;
 
+    json_t *reply =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "status", "ok", "version", MXW_VERSION, "node",
+                  conf->node, "config", conf->file, "started", (json_int_t)conversation->started,
+                  "mode", conf_mode_name(conf->guard.mode));
+
     (void)request;
-    control_end(ask, json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "status", "ok", "version",
-                               MXW_VERSION, "node", conf->node, "config", conf->file, "started",
-                               (json_int_t)conversation->started, "mode",
-                               conf_mode_name(conf->guard.mode)));
+    if (conf->needs_feed)
+        json_object_set_new(reply, "feed", json_boolean(site_has_feed(conversation->site)));
+    control_end(ask, reply);
 }
 
 static void control_hosts(struct control_ask *ask, const json_t *request)

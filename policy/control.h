@@ -10,7 +10,7 @@
  *
  * What the commands take and give (members marked ? may be absent; times are Unix seconds):
  *
- *   ping     -> version node config started mode
+ *   ping     -> version node config started mode feed?   (where one is needed: is it alive)
  *   explain  client listener rcpt sender? helo? name?
  *            -> verdict reason reply domain mode rows[{row test holds fact}] hint
  *   route    address
@@ -18,7 +18,8 @@
  *               resolves score place note}] left_out[{host why}]
  *   mx       domain
  *            -> domain state ttl fetched expires age origin order[{preference host addresses[]
- *               state self}] findings[{level what}]      level: "note" "warning" "error"
+ *               state self}] findings[{level what}]    self: "name" "address" "", level: "note"
+ *               "warning" "error"
  *   stats    -> node since day shared counters{} today{} rates{} redis{state}
  *   top      -> the same, and reasons[{reason today rate}] bypass[{net today}] domains[{domain today}]
  *   hosts    -> hosts[{host port address state streak since good_since at ms usable observed

@@ -398,16 +398,34 @@ static bool reference_set_map(struct reference *reference, const struct postconf
     return true;
 }
 
+/* The service that opens the socket: behind "proxy:" that is proxymap(8). */
+static const struct postconf_service *opener(const struct checking *checking,
+                                             const struct postconf_word *word,
+                                             const struct postconf_service *service,
+                                             struct postconf_service *proxymap)
+{
+    const char *at = checking->world->postconf.services;
+
+    if (word->length < 6 || strncmp(word->text, "proxy:", 6) != 0)
+        return service;
+    while (postconf_next_service(&at, proxymap))
+        if (postconf_word_is(&proxymap->name, "proxymap"))
+            return proxymap;
+    return service;
+}
+
 static void check_maps(struct checking *checking, const struct postconf_service *service,
                        const char *parameter, const char *map)
 {
     struct reference reference = {KIND_MAP, parameter, service, "", "", ""};
+    struct postconf_service proxymap;
     char value[VALUE_SIZE], greedy[WORD_SIZE] = "";
     const char *at = value;
     struct postconf_word word;
 
     postconf_get(&checking->world->postconf, service, parameter, value, sizeof value);
     while (postconf_next_word(&at, &word)) {
+        reference.service = opener(checking, &word, service, &proxymap);
         if (!reference_set_map(&reference, &word) || !check_reference(checking, &reference)) {
             if (is_greedy(&word) && !greedy[0])
                 postconf_word_copy(&word, greedy, sizeof greedy);
@@ -417,7 +435,8 @@ static void check_maps(struct checking *checking, const struct postconf_service 
             mtacheck_add(checking->findings, MTACHECK_ERROR, "correct the name after the last ':'",
                          "%s: mxwarden's map for it is called '%s', not '%s'", parameter, map,
                          reference.map);
-        if (greedy[0])
+        /* Where tables can be asked, mtacheck_route.c knows better. */
+        if (greedy[0] && !checking->world->lookup)
             mtacheck_add(checking->findings, MTACHECK_WARNING,
                          "put it behind mxwarden's map, unless it holds exceptions only",
                          "%s: %s stands first and may answer for every address", parameter, greedy);
@@ -506,4 +525,5 @@ void mtacheck_run(const struct mtacheck_world *world, struct mtacheck *findings)
     while (postconf_next_service(&at, &service))
         check_service(&checking, &service);
     check_whole(&checking);
+    mtacheck_routes(world, findings);
 }

@@ -1,6 +1,6 @@
 /*
  * The MTA's side of the configuration: does what Postfix is told fit what mxwarden listens on and
- * needs? Pure but for one function that the caller brings.
+ * needs? Pure but for the functions that the caller brings.
  */
 #ifndef POLICY_MTACHECK_H
 #define POLICY_MTACHECK_H
@@ -35,15 +35,29 @@ enum mtacheck_reach {
     MTACHECK_UNKNOWN,   /* this user cannot look */
 };
 
+/* Where this host stands among a domain's MX hosts. */
+enum mtacheck_standing {
+    MTACHECK_STANDING_UNKNOWN,
+    MTACHECK_STRANGER, /* it is none of them */
+    MTACHECK_BEST,
+    MTACHECK_BACKUP, /* others are better */
+};
+
 struct mtacheck_world {
     struct postconf_text postconf;
     const struct conf *conf;
     enum mtacheck_reach (*reach)(void *arg, const char *path);
+    /* Whether a table of Postfix ("hash:/etc/postfix/x", "/etc/postfix/list") has a key. May be NULL:
+     * nobody can be asked. */
+    bool (*lookup)(void *arg, const char *table, const char *key);
+    enum mtacheck_standing (*standing)(void *arg, const char *domain); /* may be NULL */
     void *arg;
 };
 
 /* Adds to findings all that is to be said; dropped silently when out of memory. */
 void mtacheck_run(const struct mtacheck_world *world, struct mtacheck *findings);
+/* A part of that (mtacheck_route.c): what routes and flushes need. */
+void mtacheck_routes(const struct mtacheck_world *world, struct mtacheck *findings);
 void mtacheck_add(struct mtacheck *findings, enum mtacheck_level level, const char *mend,
                   const char *format, ...) __attribute__((format(printf, 4, 5)));
 void mtacheck_clear(struct mtacheck *findings);

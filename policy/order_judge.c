@@ -44,17 +44,17 @@ bool order_is_known(const struct order *order)
     return order->state != FACTS_FAIL && order->state != FACTS_NXDOMAIN;
 }
 
-bool order_is_self(const struct order *order, const struct route_self *self, size_t i)
+const char *order_self(const struct order *order, const struct route_self *self, size_t i)
 {
     struct net_addr addr[ADDRESSES];
     size_t count = addresses(order, i, addr);
 
     if (self->has_name(self->arg, order->host[i].host.name))
-        return true;
+        return "name";
     for (size_t a = 0; a < count; a++)
         if (self->has_addr(self->arg, &addr[a]))
-            return true;
-    return false;
+            return "address";
+    return "";
 }
 
 /* --- one host ----------------------------------------------------------------------------------- */
@@ -173,8 +173,14 @@ static void judge_self(const struct judging *judging)
 
     for (size_t i = 0; i < order->count; i++) {
         unsigned preference = order->host[i].host.preference;
-        if (!order_is_self(order, judging->self, i))
+        const char *how = order_self(order, judging->self, i);
+        if (!*how)
             continue;
+        if (strcmp(how, "address") == 0)
+            find(judging, ORDER_WARNING,
+                 "this host is %s by its address only, and not known to be while that cannot be "
+                 "looked up: name it in `own`",
+                 order->host[i].host.name);
         find(judging, ORDER_NOTE, "this host is %s, %s", order->host[i].host.name,
              preference == best ? "of the best preference: it guards nothing, and routes primary "
                                   "and mx leave it to the mail server"

@@ -22,8 +22,8 @@ void order_judge(const struct order *order, const struct route_self *self, order
                  void *arg);
 /* Whether the ordering could be had at all: the domain is there, and the DNS said so. */
 bool order_is_known(const struct order *order);
-/* Whether the i-th host is this one, by its name or an address. */
-bool order_is_self(const struct order *order, const struct route_self *self, size_t i);
+/* How the i-th host is known to be this one: "name", "address", or "" where it is not. */
+const char *order_self(const struct order *order, const struct route_self *self, size_t i);
 const char *order_level_name(enum order_level level); /* "note" "warning" "error" */
 
 #endif

@@ -36,11 +36,10 @@ static json_t *show_order(const struct order *order, const struct route_self *se
             char text[NET_TEXT];
             json_array_append_new(addresses, json_string(net_addr_format(&addr[a], text)));
         }
-        json_array_append_new(hosts, json_pack("{s:i, s:s, s:o, s:s, s:b}", "preference",
-                                               (int)host->host.preference, "host", host->host.name,
-                                               "addresses", addresses, "state",
-                                               resolve_name(host->resolve), "self",
-                                               (int)order_is_self(order, self, i)));
+        json_array_append_new(
+            hosts, json_pack("{s:i, s:s, s:o, s:s, s:s}", "preference", (int)host->host.preference,
+                             "host", host->host.name, "addresses", addresses, "state",
+                             resolve_name(host->resolve), "self", order_self(order, self, i)));
     }
     return hosts;
 }

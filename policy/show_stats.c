@@ -28,9 +28,9 @@ json_t *show_redis(const struct store *store)
 {
     if (!store)
         return json_pack("{s:s}", "state", "none");
-    return json_pack("{s:s, s:s, s:s, s:I}", "state", store_is_up(store) ? "up" : "down", "trouble",
-                     store_trouble(store), "run_id", store_run_id(store), "evicted",
-                     (json_int_t)store_evicted(store));
+    return json_pack("{s:s, s:s, s:s, s:s, s:I}", "state", store_is_up(store) ? "up" : "down",
+                     "trouble", store_trouble(store), "run_id", store_run_id(store), "policy",
+                     store_policy(store), "evicted", (json_int_t)store_evicted(store));
 }
 
 json_t *show_stats(const struct show_numbers *numbers)

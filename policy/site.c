@@ -291,6 +291,11 @@ static void on_feed_lost(evutil_socket_t fd, short what, void *arg)
     beat_write(site);
 }
 
+bool site_has_feed(const struct site *site)
+{
+    return site->own.feed;
+}
+
 void site_note_feed(struct site *site)
 {
     const struct timeval wait = {.tv_sec = SITE_FEED_MS / 1000};

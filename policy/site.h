@@ -65,6 +65,7 @@ bool site_has_fallen(const struct site *site, const struct net_addr *addr, int64
 
 /* `mxwarden feed` was heard of: it is alive for the next 15 s, and the heartbeats say so. */
 void site_note_feed(struct site *site);
+bool site_has_feed(const struct site *site); /* now */
 /* How many listeners of that family this node claims; *only is set where it is one. */
 size_t site_find_listener(const struct site *site, enum net_family family, struct net_addr *only);
 

@@ -714,6 +714,12 @@ const char *store_trouble(const struct store *store)
     return store_is_up(store) ? "" : "down";
 }
 
+const char *store_policy(const struct store *store)
+{
+    (void)store;
+    return "noeviction";
+}
+
 const char *store_run_id(const struct store *store)
 {
     return store->up ? redis.run_id : "";

@@ -393,6 +393,12 @@ size_t site_nodes(const struct site *site, char (*out)[NAME_SIZE], size_t size)
     return 0;
 }
 
+const char *store_policy(const struct store *store)
+{
+    (void)store;
+    return "noeviction";
+}
+
 const char *store_run_id(const struct store *store)
 {
     (void)store;
@@ -506,6 +512,12 @@ bool site_is_self_addr(const struct site *site, const struct net_addr *addr)
 {
     (void)site, (void)addr;
     return false;
+}
+
+bool site_has_feed(const struct site *site)
+{
+    (void)site;
+    return fake.signs > 0;
 }
 
 void site_note_feed(struct site *site)
@@ -635,7 +647,7 @@ static const struct {
      "{\"command\":\"mx\",\"domain\":\"Example.COM.\"}\n",
      {"\"domain\":\"example.com\",\"state\":\"ok\",\"ttl\":300", "\"origin\":\"dns\"",
       "{\"preference\":20,\"host\":\"mx2.example.com\",\"addresses\":[],\"state\":\"absent\","
-      "\"self\":true}",
+      "\"self\":\"name\"}",
       "{\"level\":\"error\",\"what\":\"mx2.example.com has no address\"}"}},
     {"mx of no name", "{\"command\":\"mx\",\"domain\":\"a b\"}\n", {"\"status\":\"usage\""}},
     {"stats",

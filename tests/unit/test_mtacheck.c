@@ -41,6 +41,7 @@ static struct conf_socket policy_sockets[] = {{.path = (char *)RUN "policy.sock"
 static struct conf_socket map_sockets[] = {{.path = (char *)RUN "socketmap.sock"}};
 static struct conf_domain domain = {
     .name = "example.com",
+    .domain = "example.com",
     .guard = {.mode = CONF_MODE_DEFER},
     .routing = {.route = CONF_ROUTE_PRIMARY},
 };

@@ -67,7 +67,9 @@ static const struct {
      0,
      0,
      "|warning: a.example and b.example are one address, [198.51.100.1]: one host under two names"
-     "|note: this host is a.example, of the best preference: it guards nothing, and routes primary "
+     "|warning: this host is a.example by its address only, and not known to be while that cannot "
+     "be looked up: name it in `own`|note: this host is a.example, of the best preference: it "
+     "guards nothing, and routes primary "
      "and mx leave it to the mail server"},
     {"all one address",
      "10 c.example,20 d.example",
@@ -93,7 +95,9 @@ static const struct {
      {"192.0.2.1", "198.51.100.1"},
      0,
      0,
-     "|note: this host is c.example, a backup: the better ones are guarded, and routes go to them"},
+     "|warning: this host is c.example by its address only, and not known to be while that cannot "
+     "be looked up: name it in `own`|note: this host is c.example, a backup: the better ones are "
+     "guarded, and routes go to them"},
     {"self perhaps among the unknown",
      "10 a.example,20 c.example",
      {"192.0.2.1", NULL},

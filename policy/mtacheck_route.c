@@ -1,0 +1,236 @@
+/*
+ * The rules for routes: who answers before mxwarden's map, which transports a pool names, what TLS
+ * policies are keyed by, which domains Postfix flushes, and whether it takes mail for them at all.
+ */
+#include "policy/mtacheck.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { VALUE_SIZE = 16 * 1024, WORD_SIZE = 1024, DOMAINS = 100 /* that are looked at */ };
+
+struct routing {
+    const struct mtacheck_world *world;
+    struct mtacheck *findings;
+};
+
+enum membership { MEMBER_NO, MEMBER_YES, MEMBER_UNKNOWN /* a table that cannot be asked */ };
+
+static void get(const struct routing *routing, const char *parameter, char out[VALUE_SIZE])
+{
+    postconf_get(&routing->world->postconf, NULL, parameter, out, VALUE_SIZE);
+}
+
+/* Whether a table has the key. */
+static enum membership ask(const struct routing *routing, const char *table, const char *key)
+{
+    const struct mtacheck_world *world = routing->world;
+
+    /* What is asked over the network, or is mxwarden itself, is nobody's list. */
+    if (!world->lookup || strstr(table, "socketmap:") || strncmp(table, "tcp:", 4) == 0)
+        return MEMBER_UNKNOWN;
+    return world->lookup(world->arg, table, key) ? MEMBER_YES : MEMBER_NO;
+}
+
+/* The domain, then its parents as ".parent": what Postfix looks a domain up by. */
+static enum membership ask_upwards(const struct routing *routing, const char *table,
+                                   const char *domain)
+{
+    enum membership member = ask(routing, table, domain);
+
+    for (const char *dot = strchr(domain, '.'); dot && member == MEMBER_NO;
+         dot = strchr(dot + 1, '.'))
+        member = ask(routing, table, dot);
+    return member;
+}
+
+/* --- lists of domains ----------------------------------------------------------------------------- */
+
+static bool is_below(const char *domain, const char *parent)
+{
+    size_t length = strlen(domain), tail = strlen(parent);
+
+    return length > tail && strcasecmp(domain + length - tail, parent) == 0 &&
+           (*parent == '.' || domain[length - tail - 1] == '.');
+}
+
+/* One element of such a list; parents: whether a plain parent covers what is below it. */
+static enum membership matches(const struct routing *routing, const char *element,
+                               const char *domain, bool parents)
+{
+    if (*element == '/' || strchr(element, ':'))
+        return ask_upwards(routing, element, domain);
+    if (strcasecmp(element, domain) == 0)
+        return MEMBER_YES;
+    return is_below(domain, element) && (*element == '.' || parents) ? MEMBER_YES : MEMBER_NO;
+}
+
+/* Whether a parameter's list has the domain; the first element that fits decides. */
+static enum membership is_in(const struct routing *routing, const char *parameter,
+                             const char *domain)
+{
+    char value[VALUE_SIZE], parents[VALUE_SIZE], element[WORD_SIZE];
+    const char *at = value;
+    struct postconf_word word;
+
+    get(routing, parameter, value);
+    get(routing, "parent_domain_matches_subdomains", parents);
+    while (postconf_next_word(&at, &word)) {
+        postconf_word_copy(&word, element, sizeof element);
+        bool negated = *element == '!';
+        enum membership member =
+            matches(routing, element + negated, domain, strstr(parents, parameter) != NULL);
+        if (member == MEMBER_YES)
+            return negated ? MEMBER_NO : MEMBER_YES;
+        if (member == MEMBER_UNKNOWN)
+            return MEMBER_UNKNOWN;
+    }
+    return MEMBER_NO;
+}
+
+/* --- who answers first ---------------------------------------------------------------------------- */
+
+/* Postfix asks all maps for the whole address before any for the domain, so a list of domains that
+ * stands first takes nothing away: only what answers for addresses does. */
+static void check_before(const struct routing *routing, const struct conf_domain *domain)
+{
+    char value[VALUE_SIZE], table[WORD_SIZE], key[NAME_SIZE + 32];
+    const char *at = value;
+    struct postconf_word word;
+
+    get(routing, "transport_maps", value);
+    if (!strstr(value, "socketmap:"))
+        return; /* nobody asks mxwarden, which is said elsewhere */
+    snprintf(key, sizeof key, "mxwarden-check@%s", domain->domain);
+    while (postconf_next_word(&at, &word)) {
+        postconf_word_copy(&word, table, sizeof table);
+        if (strstr(table, "socketmap:"))
+            return;
+        if (ask(routing, table, key) == MEMBER_YES)
+            mtacheck_add(routing->findings, MTACHECK_ERROR,
+                         "put it behind mxwarden's map, or take the domain out of it",
+                         "transport_maps: %s answers for the addresses of %s before mxwarden is "
+                         "asked",
+                         table, domain->domain);
+    }
+}
+
+/* --- transports ----------------------------------------------------------------------------------- */
+
+static bool has_service(const struct routing *routing, const char *name)
+{
+    const char *at = routing->world->postconf.services;
+    struct postconf_service service;
+
+    while (postconf_next_service(&at, &service))
+        if (postconf_word_is(&service.name, name) && postconf_word_is(&service.type, "unix"))
+            return true;
+    return false;
+}
+
+static void check_transports(const struct routing *routing)
+{
+    const struct conf *conf = routing->world->conf;
+
+    for (size_t i = 0; i < conf->pool_count; i++)
+        if (!has_service(routing, conf->pool[i].transport))
+            mtacheck_add(routing->findings, MTACHECK_ERROR,
+                         "add the service, or correct the pool's `transport`",
+                         "pool %s: master.cf has no service \"%s\": its mail would wait",
+                         conf->pool[i].name, conf->pool[i].transport);
+}
+
+/* --- TLS ------------------------------------------------------------------------------------------ */
+
+/* A route replaces the next hop, and with it the key of the policy. */
+static void check_tls(const struct routing *routing, const struct conf_domain *domain)
+{
+    char value[VALUE_SIZE], table[WORD_SIZE];
+    const char *at = value;
+    struct postconf_word word;
+
+    get(routing, "smtp_tls_policy_maps", value);
+    while (postconf_next_word(&at, &word)) {
+        postconf_word_copy(&word, table, sizeof table);
+        if (ask_upwards(routing, table, domain->domain) == MEMBER_YES)
+            mtacheck_add(routing->findings, MTACHECK_WARNING,
+                         "add entries for the route's hosts, as \"[host]:port\", or use the map "
+                         "dnsfilter in place of the route",
+                         "smtp_tls_policy_maps: the entry of %s for %s does not count: its route "
+                         "names hosts in brackets",
+                         table, domain->domain);
+    }
+}
+
+/* --- flushing ------------------------------------------------------------------------------------- */
+
+static void check_flush(const struct routing *routing, const struct conf_domain *domain)
+{
+    char value[VALUE_SIZE];
+
+    if (!has_service(routing, "flush"))
+        mtacheck_add(routing->findings, MTACHECK_ERROR, "add the service flush(8) to master.cf",
+                     "domains have `flush`, and master.cf has no service for it");
+    if (is_in(routing, "fast_flush_domains", domain->domain) == MEMBER_NO)
+        mtacheck_add(
+            routing->findings, MTACHECK_ERROR, "add it: fast_flush_domains = $relay_domains ...",
+            "fast_flush_domains: %s is not in it: an ETRN is answered with 459", domain->domain);
+    get(routing, "smtpd_etrn_restrictions", value);
+    if (*value && !strstr(value, "permit"))
+        mtacheck_add(routing->findings, MTACHECK_WARNING,
+                     "permit this host: smtpd_etrn_restrictions = permit_mynetworks, reject",
+                     "smtpd_etrn_restrictions: nobody is permitted, perhaps not even this host");
+}
+
+/* --- who takes the mail --------------------------------------------------------------------------- */
+
+/* A backup relays: it must take the domain's mail, and must not take it for its own. */
+static void check_class(const struct routing *routing, const struct conf_domain *domain)
+{
+    static const char *const own[] = {"mydestination", "virtual_alias_domains",
+                                      "virtual_mailbox_domains"};
+    const struct mtacheck_world *world = routing->world;
+    bool unsure = false;
+
+    if (!world->standing || world->standing(world->arg, domain->domain) != MTACHECK_BACKUP)
+        return;
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        switch (is_in(routing, own[i], domain->domain)) {
+        case MEMBER_YES:
+            mtacheck_add(routing->findings, MTACHECK_WARNING,
+                         "a backup MX has its domains in relay_domains, and nowhere else",
+                         "%s: %s is in it, and this host is only a backup MX of it", own[i],
+                         domain->domain);
+            return;
+        case MEMBER_UNKNOWN: unsure = true; break;
+        case MEMBER_NO: break;
+        }
+    if (!unsure && is_in(routing, "relay_domains", domain->domain) == MEMBER_NO)
+        mtacheck_add(routing->findings, MTACHECK_ERROR, "add it to relay_domains",
+                     "relay_domains: %s is not in it: this backup MX refuses its mail",
+                     domain->domain);
+}
+
+void mtacheck_routes(const struct mtacheck_world *world, struct mtacheck *findings)
+{
+    const struct routing routing = {.world = world, .findings = findings};
+    size_t looked = 0;
+
+    check_transports(&routing);
+    for (size_t i = 0; i < world->conf->domain_count && looked < DOMAINS; i++) {
+        const struct conf_domain *domain = &world->conf->domain[i];
+        bool routed = domain->routing.route != CONF_ROUTE_OFF;
+        if (domain->kind != CONF_TITLE_DOMAIN || (!routed && !domain->flush))
+            continue;
+        looked++;
+        if (routed) {
+            check_before(&routing, domain);
+            check_tls(&routing, domain);
+        }
+        if (domain->flush)
+            check_flush(&routing, domain);
+        if (domain->flush || domain->routing.route == CONF_ROUTE_PRIMARY)
+            check_class(&routing, domain);
+    }
+}
