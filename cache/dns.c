@@ -29,7 +29,7 @@ enum {
     MAX_HOST_ADDRS = 16,  /* of one dns_ask_host */
     EDNS_SIZE = 1232,     /* what crosses every path unfragmented */
     TRIES = 3,            /* each twice as long as the one before */
-    TRIES_IN_BUDGET = 4,  /* so long is the first: a silent server must leave time for the next */
+    TRIES_IN_BUDGET = 4,  /* of the pace: a silent server must leave time for the next */
     MIN_TRY_TIMEOUT = 50, /* milliseconds */
 };
 
@@ -56,7 +56,7 @@ struct channel {
 struct dns {
     struct event_base *base;
     const struct notice *notice;
-    int64_t budget;
+    int64_t budget, pace;
     struct answer_limits limits;
     struct channel *channel;      /* for new questions; always the first in the list */
     struct channel_list channels; /* the others run out */
@@ -152,9 +152,14 @@ static void channel_on_socket(void *arg, ares_socket_t fd, int readable, int wri
         event_add(watch->event, NULL);
 }
 
+static int64_t pace_of(const struct dns_options *options)
+{
+    return options->pace ? options->pace : options->budget;
+}
+
 static bool channel_open(struct channel *channel, const struct dns_options *options)
 {
-    int64_t try_timeout = options->budget / TRIES_IN_BUDGET;
+    int64_t try_timeout = pace_of(options) / TRIES_IN_BUDGET;
     struct ares_options ares = {
         .flags = ARES_FLAG_EDNS,
         .timeout = (int)(try_timeout > MIN_TRY_TIMEOUT ? try_timeout : MIN_TRY_TIMEOUT),
@@ -339,10 +344,10 @@ static void query_on_host(void *arg, int status, int timeouts, struct ares_addri
 }
 
 /* A question with its budget running, not sent yet. */
-static struct dns_query *query_new(struct dns *dns, void *arg)
+static struct dns_query *query_new(struct dns *dns, int64_t budget_ms, void *arg)
 {
     struct dns_query *query = calloc(1, sizeof *query);
-    struct timeval budget = milliseconds(dns->budget);
+    struct timeval budget = milliseconds(budget_ms);
 
     if (!query)
         return NULL;
@@ -369,7 +374,7 @@ struct dns_query *dns_ask(struct dns *dns, enum answer_type type, const char *na
                                [ANSWER_A] = ns_t_a,
                                [ANSWER_AAAA] = ns_t_aaaa,
                                [ANSWER_SRV] = ns_t_srv};
-    struct dns_query *query = query_new(dns, arg);
+    struct dns_query *query = query_new(dns, dns->budget, arg);
 
     if (!query)
         return NULL;
@@ -391,7 +396,7 @@ struct dns_query *dns_ask_host(struct dns *dns, const char *host, dns_host_done 
 {
     struct ares_addrinfo_hints hints = {
         .ai_flags = ARES_AI_NOSORT, .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
-    struct dns_query *query = query_new(dns, arg);
+    struct dns_query *query = query_new(dns, dns->pace, arg);
 
     if (!query)
         return NULL;
@@ -423,6 +428,7 @@ bool dns_set_options(struct dns *dns, const struct dns_options *options)
         return false;
     dns->channel = channel;
     dns->budget = options->budget;
+    dns->pace = pace_of(options);
     dns->limits = options->limits;
     dns_on_reap(-1, 0, dns);
     return true;

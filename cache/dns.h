@@ -2,7 +2,8 @@
  * Questions to the DNS, by c-ares on the event loop.
  *
  * One dns_ask is one question of one type with one overall budget, whatever c-ares' own tries and
- * servers add up to: when the budget is over the asker hears FACTS_FAIL at once. The callback comes
+ * servers add up to: when the budget is over the asker hears FACTS_FAIL at once. Where askers wait
+ * less long than answers are worth waiting for, pace is their part of the budget. The callback comes
  * exactly once, always from the loop and never inside dns_ask; after dns_cancel not at all. UDP
  * first, TCP when truncated, EDNS 1232. Queries are bounded in number; over that: FACTS_FAIL.
  */
@@ -22,6 +23,8 @@ struct dns_query;
 struct dns_options {
     const char *servers; /* "addr:port,addr:port", "" for the system's */
     int64_t budget;      /* milliseconds, one question, all tries and servers */
+    int64_t pace;        /* milliseconds in which a server is tried, and a host's addresses are to
+                            be known; 0: the budget */
     struct answer_limits limits;
 };
 

@@ -5,9 +5,13 @@
  */
 #include "cache/fetch_inside.h"
 
+#include "cache/hash.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { JITTER = 100 }; /* thousandths of a life */
 
 void fetch_tell(const struct fetch *fetch, enum facts_kind kind, enum fetch_what what)
 {
@@ -57,14 +61,22 @@ void fetch_settle(struct fetch *fetch, const char *key, const struct known *know
     local_set_expiry(fetch->table, key, known_end(known));
 }
 
+/* By node and name, so that it is the same at every fetch: the nodes stay apart. */
+static int jitter_of(const struct fetch *fetch, const char *key)
+{
+    return fetch->node[0] ? (int)(hash_choice(fetch->node, key) % (2 * JITTER + 1)) - JITTER : 0;
+}
+
 /* Out of memory: not remembered, which costs a look-up later and nothing else. */
 void fetch_put(struct fetch *fetch, const char *key, const struct facts *facts)
 {
     struct known *known = fetch_find_or_make(fetch, key);
+    struct known_span span = {.stale = fetch->stale};
 
     if (!known)
         return;
-    known_put(known, facts, fetch->stale, clock_mono(), clock_unix(fetch->clock));
+    span.jitter = jitter_of(fetch, key);
+    known_put(known, facts, span, clock_mono(), clock_unix(fetch->clock));
     fetch_settle(fetch, key, known);
 }
 
@@ -91,13 +103,29 @@ static const struct facts *peek(struct fetch *fetch, enum facts_kind kind, const
     return facts ? facts_ref(facts) : NULL;
 }
 
+/* What is in use is fetched anew before it expires: by whoever asks for it in the last part of its
+ * life, for nobody to wait for. */
+static void renew(struct fetch *fetch, enum facts_kind kind, const char *name,
+                  enum fetch_trust trust)
+{
+    char key[FETCH_KEY_SIZE];
+    const struct known *known = fetch_find(fetch, fetch_key(kind, name, key));
+    int64_t now = clock_mono();
+
+    if (known && known_is_ending(known, trust == FETCH_OWN, now) && !known_is_resting(known, now) &&
+        !local_get(fetch->jobs, key, 0))
+        fetch_job_start(fetch, kind, key, trust, INT64_MAX);
+}
+
 const struct facts *fetch_peek(struct fetch *fetch, enum facts_kind kind, const char *name,
                                enum fetch_trust trust)
 {
     const struct facts *facts = peek(fetch, kind, name, trust);
 
-    if (facts)
-        fetch_tell(fetch, kind, FETCH_WHAT_HIT);
+    if (!facts)
+        return NULL;
+    fetch_tell(fetch, kind, FETCH_WHAT_HIT);
+    renew(fetch, kind, name, trust);
     return facts;
 }
 
@@ -194,6 +222,8 @@ void fetch_set_options(struct fetch *fetch, const struct fetch_options *options)
         fetch->mac = mac;
     }
     fetch->stale = options->stale;
+    fetch->dns_timeout = options->dns_timeout;
+    snprintf(fetch->node, sizeof(fetch->node), "%s", options->node ? options->node : "");
     fetch->place.max_ttl = options->max_ttl;
     local_set_limit(fetch->table, options->entries);
 }

@@ -5,8 +5,13 @@
  * asker calls fetch_ask with a budget: the first asker of a name starts one fetch (Redis within the
  * store's budget, unless nothing there will do; then DNS), everybody else joins it as a waiter.
  * Each waiter is called back once: with the facts when they come, or when its own budget is over
- * with the stale facts if there are any, else NULL ("cannot tell"). The fetch goes on behind, up to
- * 5 s, and fills the table and Redis. A DNS answer FAIL leaves expired facts in place (not older
+ * with the stale facts if there are any, else NULL ("cannot tell"). After dns_timeout all of them
+ * hear that it cannot be told; the fetch goes on behind, up to 5 s, and fills the table and Redis.
+ * Facts asked for in the last tenth of their life are fetched anew while they still serve, and lives
+ * differ by node and name by up to a tenth either way: so what is in use is never cold, and the nodes
+ * of a site do not ask all at once. Where several do (a name cold everywhere), a short lease in Redis
+ * lets one ask the DNS while the others wait for what it writes, half of dns_timeout at most; but
+ * never those who must resolve it themselves. A DNS answer FAIL leaves expired facts in place (not older
  * than `stale`), and is itself remembered for 1 s doubling to 30 s, so that a dead zone is not
  * asked at every message: meanwhile fetch_peek answers FAIL where nothing is kept, and fetch_ask
  * answers at the next turn of the loop with what is kept. Of a host one of whose families could not
@@ -34,11 +39,13 @@ struct fetch_wait;
 enum fetch_trust { FETCH_ANY, FETCH_OWN };
 
 struct fetch_options {
-    size_t entries;     /* of the table */
-    int64_t stale;      /* milliseconds that expired facts may still serve */
-    int64_t max_ttl;    /* milliseconds, bounds what Redis may claim */
-    const char *prefix; /* of Redis keys; copied */
-    const void *secret; /* the site's, copied; of size 0 for none */
+    size_t entries;      /* of the table */
+    int64_t stale;       /* milliseconds that expired facts may still serve */
+    int64_t max_ttl;     /* milliseconds, bounds what Redis may claim */
+    const char *prefix;  /* of Redis keys; copied */
+    const char *node;    /* nodes of different names let facts expire at different times; copied */
+    int64_t dns_timeout; /* milliseconds that askers wait for the DNS; 0: as long as it takes */
+    const void *secret;  /* the site's, copied; of size 0 for none */
     size_t secret_size;
 };
 

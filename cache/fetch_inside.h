@@ -17,7 +17,8 @@ struct fetch {
     struct clock *clock;
     struct dns *dns;
     const struct notice *notice;
-    int64_t stale;
+    int64_t stale, dns_timeout;
+    char node[NAME_SIZE];
     char *prefix;
     struct share_place place;
     struct mac_key mac;
@@ -33,10 +34,14 @@ struct fetch_job {
     char key[FETCH_KEY_SIZE];
     struct fetch_wait *waiters[2]; /* by enum fetch_trust */
     struct share_read *read;
-    bool is_outdated; /* the key changed while it was read */
-    bool wants_own;   /* somebody needs what can be trusted, though nobody may be waiting */
-    int64_t ahead;    /* milliseconds that what Redis has must still last */
+    struct share_lease *lease; /* asked for */
+    struct event *turn;        /* another node has it: look again when it is over */
+    bool is_outdated;          /* the key changed while it was read */
+    bool wants_own;  /* somebody needs what can be trusted, though nobody may be waiting */
+    int64_t ahead;   /* milliseconds that what Redis has must still last */
+    bool has_waited; /* for another node, once */
     bool asked_dns;
+    bool is_late;  /* its waiters have heard that it cannot be told */
     unsigned open; /* parts not answered */
     struct fetch_part {
         struct fetch_job *job;

@@ -3,8 +3,8 @@
  *
  * A job begins with a Redis read where that may do for its first asker: for a route only under a
  * secret, since nothing else proves what is read. It comes to the DNS when Redis has nothing that
- * everyone can use. For a host it asks A and AAAA at once. It ends when the DNS has answered, when Redis served everyone, or after
- * JOB_LIMIT.
+ * everyone can use, and no other node is about to write it. For a host it asks A and AAAA at once. It
+ * ends when the DNS has answered, when Redis served everyone, or after JOB_LIMIT.
  */
 #include "cache/fetch_inside.h"
 
@@ -20,6 +20,10 @@ static void free_job(struct fetch_job *job)
 {
     if (job->read)
         share_cancel(job->read);
+    if (job->lease)
+        share_lease_cancel(job->lease);
+    if (job->turn)
+        event_free(job->turn);
     for (size_t i = 0; i < 2; i++) {
         if (job->part[i].query)
             dns_cancel(job->part[i].query);
@@ -44,21 +48,38 @@ static void stamp(struct fetch *fetch, const struct known *known, struct facts *
         facts->changed = facts_equal(before, facts) ? before->changed : facts->fetched;
 }
 
-/* The parts' answers as one: new, or NULL where there is none. */
-static struct facts *join_parts(struct fetch_job *job, const struct known *known)
+/* The part of a family not answered yet, for as long as that may be. */
+static struct facts *part_facts(const struct fetch_part *part)
 {
-    struct facts *facts = NULL;
+    struct facts *facts;
 
-    if (job->kind != FACTS_ADDR) {
-        facts = job->part[0].facts;
-        job->part[0].facts = NULL;
-    } else if (job->part[0].facts && job->part[1].facts) {
-        facts = answer_join(job->part[0].facts, job->part[1].facts);
-        if (facts && known && facts->state == FACTS_OK) {
-            known_complete(known, facts, clock_mono());
-            facts_seal(facts);
-        }
+    if (part->facts)
+        return facts_ref(part->facts);
+    facts = facts_new(FACTS_ADDR, FACTS_FAIL);
+    if (facts) {
+        facts->own = true;
+        facts->ttl = KNOWN_PARTIAL_TTL;
     }
+    return facts;
+}
+
+/* The parts' answers so far as one: new, or NULL where there is none. */
+static struct facts *join_parts(const struct fetch_job *job, const struct known *known)
+{
+    struct facts *a, *aaaa, *facts = NULL;
+
+    if (job->kind != FACTS_ADDR)
+        return job->part[0].facts ? facts_ref(job->part[0].facts) : NULL;
+    a = part_facts(&job->part[0]);
+    aaaa = part_facts(&job->part[1]);
+    if (a && aaaa)
+        facts = answer_join(a, aaaa);
+    if (facts && known && facts->state == FACTS_OK) {
+        known_complete(known, facts, clock_mono());
+        facts_seal(facts);
+    }
+    facts_unref(a);
+    facts_unref(aaaa);
     return facts;
 }
 
@@ -73,33 +94,56 @@ static void remember_failure(struct fetch *fetch, const struct fetch_job *job)
     fetch_settle(fetch, job->key, known);
 }
 
-/* What the DNS said, or did not say in time, ends a job. */
-static void finish_job(struct fetch_job *job)
+/* Everyone hears what the DNS has said by now. */
+static void conclude(struct fetch_job *job)
 {
     struct fetch *fetch = job->fetch;
     const struct known *known = fetch_find(fetch, job->key);
     struct facts *facts = join_parts(job, known);
     bool good = facts && facts->state != FACTS_FAIL;
 
-    local_remove(fetch->jobs, job->key);
     if (good) {
         stamp(fetch, known, facts);
         fetch_put(fetch, job->key, facts);
         share_write(&fetch->place, facts, fetch_name(job->key), fetch->stale);
-    } else {
+    } else if (!job->is_late) {
         remember_failure(fetch, job);
     }
     fetch_wait_serve(&job->waiters[FETCH_ANY], good ? facts : NULL);
     fetch_wait_serve(&job->waiters[FETCH_OWN], good ? facts : NULL);
     facts_unref(facts);
+}
+
+/* No callback finds the job in the table any more: what it asks for then is another one. */
+static void finish_job(struct fetch_job *job)
+{
+    local_remove(job->fetch->jobs, job->key);
+    conclude(job);
     free_job(job);
 }
 
-/* The DNS has budgets of its own, well below this; here ends what slipped through them. */
+static void arm(struct event *event, int64_t delay)
+{
+    struct timeval tv = {.tv_sec = delay / 1000, .tv_usec = (delay % 1000) * 1000};
+
+    event_add(event, &tv);
+}
+
+/* First the askers' time is over, and what they hear is what there is. What comes later is for those
+ * who ask later, until the time of the job is over, too. */
 static void on_job_limit(evutil_socket_t fd, short what, void *arg)
 {
+    struct fetch_job *job = arg;
+    int64_t dns_timeout = job->fetch->dns_timeout;
+
     (void)fd, (void)what;
-    finish_job(arg);
+    if (job->is_late || !job->asked_dns || !dns_timeout || dns_timeout >= JOB_LIMIT) {
+        finish_job(job);
+        return;
+    }
+    arm(job->limit, JOB_LIMIT - dns_timeout);
+    conclude(job);
+    job->is_late = true;
 }
 
 static void on_dns(void *arg, struct facts *facts)
@@ -126,6 +170,8 @@ static void ask_dns(struct fetch_job *job)
     if (job->asked_dns)
         return;
     job->asked_dns = true;
+    if (job->fetch->dns_timeout)
+        arm(job->limit, job->fetch->dns_timeout);
     job->open = job->kind == FACTS_ADDR ? 2 : 1;
     facts_owner(job->kind, fetch_name(job->key), owner);
     for (size_t i = 0; i < job->open; i++) {
@@ -147,6 +193,64 @@ static bool lasts(const struct fetch_job *job, const struct facts *facts)
     return left > 0 && left >= (job->ahead < half ? job->ahead : half);
 }
 
+/* Half of what askers wait: the other half is for those who must ask after all. */
+static int64_t lease_life(const struct fetch *fetch)
+{
+    return fetch->dns_timeout / 2;
+}
+
+static bool may_share(const struct fetch_job *job)
+{
+    return !job->wants_own || job->fetch->mac.is_set;
+}
+
+static void on_redis(void *arg, struct facts *facts);
+
+/* The other node has written, or its time is over. */
+static void on_turn(evutil_socket_t fd, short what, void *arg)
+{
+    struct fetch_job *job = arg;
+
+    (void)fd, (void)what;
+    if (job->asked_dns || job->read)
+        return;
+    job->is_outdated = false;
+    job->read = share_read(&job->fetch->place, job->kind, fetch_name(job->key), on_redis, job);
+    if (!job->read)
+        ask_dns(job);
+}
+
+static void on_lease(void *arg, bool taken)
+{
+    struct fetch_job *job = arg;
+
+    job->lease = NULL;
+    if (job->asked_dns)
+        return;
+    job->turn = taken ? evtimer_new(job->fetch->base, on_turn, job) : NULL;
+    if (job->turn)
+        arm(job->turn, lease_life(job->fetch));
+    else
+        ask_dns(job);
+}
+
+/* Redis has nothing for those who wait. Of the nodes that find so one asks the DNS, for those to whom
+ * it can answer. */
+static void ask_elsewhere(struct fetch_job *job)
+{
+    struct fetch *fetch = job->fetch;
+
+    if (job->asked_dns || job->lease)
+        return;
+    if (!job->has_waited && fetch->dns_timeout && may_share(job)) {
+        job->has_waited = true;
+        job->lease = share_lease(&fetch->place, job->kind, fetch_name(job->key), lease_life(fetch),
+                                 on_lease, job);
+    }
+    if (!job->lease)
+        ask_dns(job);
+}
+
 /* A key that changed while it was read serves those who wait, but is not kept: the message that
  * told of the change has found nothing to forget. */
 static void on_redis(void *arg, struct facts *facts)
@@ -166,12 +270,12 @@ static void on_redis(void *arg, struct facts *facts)
             fetch_wait_serve(&job->waiters[FETCH_OWN], facts);
         /* A callback may have asked again, and found this job still there. */
         if (job->waiters[FETCH_ANY] || job->waiters[FETCH_OWN] || (job->wants_own && !trusted))
-            ask_dns(job);
+            ask_elsewhere(job);
     } else {
-        ask_dns(job);
+        ask_elsewhere(job);
     }
     facts_unref(facts);
-    if (job->asked_dns)
+    if (job->asked_dns || job->lease)
         return;
     local_remove(fetch->jobs, job->key);
     free_job(job);
@@ -196,7 +300,7 @@ struct fetch_job *fetch_job_start(struct fetch *fetch, enum facts_kind kind, con
         free_job(job);
         return NULL;
     }
-    if (!job->wants_own || fetch->mac.is_set)
+    if (may_share(job))
         job->read = share_read(&fetch->place, kind, fetch_name(key), on_redis, job);
     if (!job->read)
         ask_dns(job);
@@ -206,7 +310,7 @@ struct fetch_job *fetch_job_start(struct fetch *fetch, enum facts_kind kind, con
 void fetch_job_want_own(struct fetch_job *job)
 {
     job->wants_own = true;
-    if (!job->read || !job->fetch->mac.is_set)
+    if (!may_share(job))
         ask_dns(job);
 }
 
@@ -214,8 +318,11 @@ void fetch_job_outdate(struct fetch *fetch, const char *key)
 {
     struct fetch_job *job = local_get(fetch->jobs, key, 0);
 
-    if (job)
-        job->is_outdated = true;
+    if (!job)
+        return;
+    job->is_outdated = true;
+    if (job->turn)
+        event_active(job->turn, EV_TIMEOUT, 0);
 }
 
 static void outdate_one(void *arg, const char *key, void *value, int64_t expires)

@@ -29,6 +29,11 @@ char *keys_addr(const char *prefix, const char *host, char out[KEYS_SIZE])
     return KEY("%s:addr:%s", prefix, host);
 }
 
+char *keys_lease(const char *prefix, const char *key, char out[KEYS_SIZE])
+{
+    return KEY("%s:lease:%s", prefix, key + strlen(prefix) + 1);
+}
+
 char *keys_seen(const char *prefix, const struct net_addr *listener, const char *identity,
                 char out[KEYS_SIZE])
 {

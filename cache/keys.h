@@ -19,6 +19,8 @@ char *keys_mx(const char *prefix, const char *domain, char out[KEYS_SIZE]);
 /* "mxw1:mx:_smtp._tcp.example.com" */
 char *keys_srv(const char *prefix, const char *domain, char out[KEYS_SIZE]);
 char *keys_addr(const char *prefix, const char *host, char out[KEYS_SIZE]);
+/* "mxw1:lease:" and the rest of another key */
+char *keys_lease(const char *prefix, const char *key, char out[KEYS_SIZE]);
 /* identity: "[198.51.100.7]", "[198.51.100.0/24]", "example.net" or "#<digest>" */
 char *keys_seen(const char *prefix, const struct net_addr *listener, const char *identity,
                 char out[KEYS_SIZE]);

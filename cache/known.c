@@ -59,6 +59,14 @@ const struct facts *known_kept(const struct known *known, bool for_route, int64_
     return shared ? known->shared.facts : NULL;
 }
 
+bool known_is_ending(const struct known *known, bool for_route, int64_t now)
+{
+    bool own = known->own.facts && now < known->own.ending;
+
+    return known_fresh(known, for_route, now) && !own &&
+           now >= shared_until(known, for_route, known->shared.ending);
+}
+
 bool known_is_resting(const struct known *known, int64_t now)
 {
     return now < known->retry;
@@ -87,9 +95,10 @@ static void learn_families(struct known *known, const struct facts *facts)
         known->family_kept[1] = known->own.kept;
 }
 
-void known_put(struct known *known, const struct facts *facts, int64_t stale, int64_t now,
+void known_put(struct known *known, const struct facts *facts, struct known_span span, int64_t now,
                int64_t unix_now)
 {
+    int64_t life = (facts->expires - unix_now) * 1000;
     struct known_slot *slot = facts->own ? &known->own : &known->shared;
 
     /* Whoever may write to Redis could push out what is proven by what is not. */
@@ -97,8 +106,11 @@ void known_put(struct known *known, const struct facts *facts, int64_t stale, in
         now < slot->kept)
         return;
     struct known_slot filled = {.facts = facts_ref(facts)};
-    filled.fresh = now + (facts->expires - unix_now) * 1000;
-    filled.kept = filled.fresh + stale;
+    if (life > 0)
+        life += life / 1000 * span.jitter;
+    filled.fresh = now + life;
+    filled.ending = filled.fresh - life / KNOWN_LAST_PART;
+    filled.kept = filled.fresh + span.stale;
     empty(slot);
     *slot = filled;
     if (!facts->own)

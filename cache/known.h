@@ -13,11 +13,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+enum { KNOWN_LAST_PART = 10 }; /* a tenth of a life is its last part */
 enum { KNOWN_RETRY_FIRST = 1000, KNOWN_RETRY_CAP = 30000, KNOWN_PARTIAL_TTL = 30 };
 
 struct known_slot {
     const struct facts *facts; /* NULL: nothing */
     int64_t fresh, kept;       /* until when; fresh <= kept */
+    int64_t ending;            /* from when on the last part of its fresh life runs */
 };
 
 struct known {
@@ -34,14 +36,21 @@ void known_free(void *known);
 /* The facts to use, without a new reference, or NULL. for_route: none that is not to be trusted. */
 const struct facts *known_fresh(const struct known *known, bool for_route, int64_t now);
 const struct facts *known_kept(const struct known *known, bool for_route, int64_t now);
+/* Whether all that is fresh is in its last part: time to look again before somebody must wait. */
+bool known_is_ending(const struct known *known, bool for_route, int64_t now);
 /* Whether the DNS failed lately and is left alone. */
 bool known_is_resting(const struct known *known, int64_t now);
 /* From when on there is nothing left in it. */
 int64_t known_end(const struct known *known);
 
-/* Facts with their times (expires, by unix) into their slot, with a reference of its own. stale:
- * milliseconds that they serve beyond that. Own facts end a row of failures. */
-void known_put(struct known *known, const struct facts *facts, int64_t stale, int64_t now,
+/* Facts with their times (expires, by unix) into their slot, with a reference of its own. Their life
+ * is longer or shorter by jitter thousandths, and they serve stale milliseconds beyond it. Own facts
+ * end a row of failures. */
+struct known_span {
+    int64_t stale;
+    int jitter;
+};
+void known_put(struct known *known, const struct facts *facts, struct known_span span, int64_t now,
                int64_t unix_now);
 /* The DNS could not tell: rest for 1 s, doubling to 30 s. */
 void known_fail(struct known *known, enum facts_kind kind, int64_t now);

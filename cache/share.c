@@ -101,6 +101,50 @@ void share_cancel(struct share_read *read)
     read->done = NULL;
 }
 
+struct share_lease {
+    share_lease_done *done; /* NULL once cancelled */
+    void *arg;
+};
+
+/* SET NX answers nil where the key is there. */
+static void on_lease(void *arg, enum store_status status, const struct store_reply *const *reply,
+                     size_t count)
+{
+    struct share_lease *lease = arg;
+
+    if (lease->done)
+        lease->done(lease->arg, status == STORE_OK && count == 1 &&
+                                    store_reply_kind(reply[0]) == STORE_KIND_NIL);
+    free(lease);
+}
+
+struct share_lease *share_lease(const struct share_place *place, enum facts_kind kind,
+                                const char *name, int64_t life, share_lease_done *done, void *arg)
+{
+    char key[KEYS_SIZE], lease_key[KEYS_SIZE], text[32];
+    struct store_batch *batch;
+    struct share_lease *lease;
+
+    if (!place->store || !key_of(place->prefix, kind, name, key) ||
+        !(lease = calloc(1, sizeof(*lease))))
+        return NULL;
+    *lease = (struct share_lease){done, arg};
+    snprintf(text, sizeof(text), "%" PRId64, life > 0 ? life : 1);
+    batch = store_batch_new(false);
+    store_batch_add(batch, "SET", keys_lease(place->prefix, key, lease_key), "1", "NX", "PX", text,
+                    NULL);
+    if (!store_send(place->store, batch, on_lease, lease)) {
+        free(lease);
+        return NULL;
+    }
+    return lease;
+}
+
+void share_lease_cancel(struct share_lease *lease)
+{
+    lease->done = NULL;
+}
+
 /* The field mac among the words of an HSET, which begin with the verb and the key; where there is a
  * secret. */
 static size_t add_mac(const struct share_place *place, const char **word, size_t count,
@@ -124,7 +168,7 @@ void share_write(const struct share_place *place, const struct facts *facts, con
 {
     struct codec_fields fields;
     const char *word[4 + 2 * CODEC_MAX_FIELDS] = {"HSET"};
-    char key[KEYS_SIZE], ttl[32], mac[MAC_TEXT];
+    char key[KEYS_SIZE], lease[KEYS_SIZE], ttl[32], mac[MAC_TEXT];
     struct store_batch *batch;
     size_t count = 2;
 
@@ -139,7 +183,8 @@ void share_write(const struct share_place *place, const struct facts *facts, con
     count = add_mac(place, word, count, mac);
     snprintf(ttl, sizeof(ttl), "%" PRId64, facts->ttl + stale / 1000 + (facts->ttl ? 0 : 1));
     batch = store_batch_new(true);
-    store_batch_add(batch, "DEL", key, NULL); /* fields of another version, or another type */
+    /* Fields of another version, or another type; and nobody need wait for this any more. */
+    store_batch_add(batch, "DEL", key, keys_lease(place->prefix, key, lease), NULL);
     store_batch_add_words(batch, word, count);
     store_batch_add(batch, "EXPIRE", key, ttl, NULL);
     store_send(place->store, batch, NULL, NULL); /* failures are the store's to tell of */

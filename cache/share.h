@@ -15,6 +15,7 @@
 #include "cache/store.h"
 
 struct share_read;
+struct share_lease;
 
 /* facts is the callback's, with own = false; NULL: not there, not believable, or not reached. */
 typedef void share_done(void *arg, struct facts *facts);
@@ -32,6 +33,13 @@ struct share_read *share_read(const struct share_place *place, enum facts_kind k
                               const char *name, share_done *done, void *arg);
 /* No callback any more. */
 void share_cancel(struct share_read *read);
+
+/* Asks to be the one node that looks the name up for all, for that many milliseconds. taken: another
+ * one is. Where Redis was not reached, nobody is. Rules as for share_read. */
+typedef void share_lease_done(void *arg, bool taken);
+struct share_lease *share_lease(const struct share_place *place, enum facts_kind kind,
+                                const char *name, int64_t life, share_lease_done *done, void *arg);
+void share_lease_cancel(struct share_lease *lease);
 
 /* Key, value and TTL in one transaction; not waited for. stale: milliseconds beyond the facts'
  * own life. Facts that are not to be shared (codec.h) are not written. */

@@ -36,6 +36,7 @@
 #include <string.h>
 
 enum {
+    DNS_LATE_MS = 5000,     /* an answer later than askers wait still fills the cache */
     TRACK_QUIET_MS = 12000, /* two heartbeats of the node and a little */
     STOP_TICK_MS = 20,
     STOP_LIMIT_MS = 3000, /* longer than any question's budget */
@@ -220,7 +221,8 @@ static struct dns_options dns_options(const struct conf *conf)
 {
     return (struct dns_options){
         .servers = conf->dns.servers,
-        .budget = conf->dns.timeout,
+        .budget = conf->dns.timeout > DNS_LATE_MS ? conf->dns.timeout : DNS_LATE_MS,
+        .pace = conf->dns.timeout,
         .limits = {.min_ttl = (uint32_t)(conf->dns.min_ttl / 1000),
                    .max_ttl = (uint32_t)(conf->dns.max_ttl / 1000),
                    .negative_ttl = (uint32_t)(conf->dns.negative_ttl / 1000)},
@@ -233,6 +235,8 @@ static struct fetch_options fetch_options(const struct conf *conf)
         .entries = conf->cache.entries,
         .stale = conf->dns.stale,
         .max_ttl = conf->dns.max_ttl,
+        .dns_timeout = conf->dns.timeout,
+        .node = conf->node,
         .prefix = conf->cache.prefix,
         .secret = conf->cache.secret,
         .secret_size = conf->cache.secret_size,

@@ -15,7 +15,7 @@ static const struct {
     {"feed", replay_feed},   {"report", replay_report},         {"trap", replay_trap},
     {"retry", replay_retry}, {"health", replay_health},         {"flush", replay_flush},
     {"maps", replay_maps},   {"match", replay_match},           {"poison", replay_poison},
-    {"srv", replay_srv},     {"properties", replay_properties},
+    {"srv", replay_srv},     {"properties", replay_properties}, {"cache", replay_cache},
 };
 
 int main(int argc, char **argv)

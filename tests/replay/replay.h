@@ -40,5 +40,6 @@ int replay_maps(void);
 int replay_match(void);
 int replay_poison(void);
 int replay_srv(void);
+int replay_cache(void);
 
 #endif

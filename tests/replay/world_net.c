@@ -311,9 +311,11 @@ struct dns_query *dns_ask(struct dns *dns, enum answer_type type, const char *na
     query->next = dns->query;
     dns->query = query;
     query->event = event_new(NULL, -1, 0, on_resolved, query);
-    if (zone.how == WORLD_DNS_SILENT)
-        delay = (struct timeval){.tv_sec = dns->options.budget / 1000,
-                                 .tv_usec = dns->options.budget % 1000 * 1000};
+    if (zone.how == WORLD_DNS_SILENT) {
+        /* Three tries, the first a quarter of the pace, each twice as long as the one before. */
+        int64_t tries = dns->options.pace * 7 / 4;
+        delay = (struct timeval){.tv_sec = tries / 1000, .tv_usec = tries % 1000 * 1000};
+    }
     event_add(query->event, &delay);
     zone.queries++;
     if (++zone.pending > zone.peak)

@@ -381,6 +381,8 @@ static struct store_reply *run_set(const struct command *command)
         if (strcmp(command->word[i], "NX") == 0)
             not_exists = true;
         else if (strcmp(command->word[i], "EX") == 0)
+            ttl = 1000 * strtol(command->word[++i], NULL, 10);
+        else if (strcmp(command->word[i], "PX") == 0)
             ttl = strtol(command->word[++i], NULL, 10);
     }
     if (not_exists && find(name))
@@ -388,7 +390,7 @@ static struct store_reply *run_set(const struct command *command)
     drop(name);
     key = make(name);
     key->text = strdup(command->word[2]);
-    key->expires = ttl ? clock_mono() + ttl * 1000 : 0;
+    key->expires = ttl ? clock_mono() + ttl : 0;
     tell(name);
     return reply_text("OK");
 }

@@ -155,7 +155,8 @@ struct world {
     struct store *store;
     struct track *track;
     struct redisbox box;
-    const char *secret;
+    const char *secret, *node;
+    int64_t dns_timeout;
 };
 
 struct answer {
@@ -174,6 +175,8 @@ static void world_open_with(struct world *world, size_t entries)
     struct fetch_options options = {
         .entries = entries, .stale = STALE, .max_ttl = 86400000, .prefix = "mxw1"};
 
+    options.node = world->node;
+    options.dns_timeout = world->dns_timeout;
     options.secret = world->secret;
     options.secret_size = world->secret ? strlen(world->secret) : 0;
 
@@ -362,6 +365,87 @@ static void test_services(void **state)
     assert_true(has_own_srv(&world) && has_own_mx(&world));
     fetch_purge(world.fetch, "example.com");
     assert_false(has_own_srv(&world) || has_own_mx(&world));
+    done(&world);
+}
+
+/* Asked for in the last tenth of its life: fetched anew, and nobody waits. */
+static void test_in_use_is_renewed(void **state)
+{
+    struct world world;
+
+    (void)state;
+    world_open(&world);
+    ask_mx(&world);
+    skew += 269 * 1000;
+    assert_true(has_own_mx(&world));
+    assert_int_equal(world.dns.asked, 1);
+    skew += 2 * 1000;
+    for (int i = 0; i < 3; i++)
+        assert_true(has_own_mx(&world));
+    assert_int_equal(world.dns.asked, 2); /* one for all */
+    box_wait(world.base, box_never, NULL, 20);
+    skew += 200 * 1000;
+    assert_true(has_own_mx(&world));
+    assert_int_equal(world.dns.asked, 2);
+    done(&world);
+}
+
+/* Nodes of different names let the same facts expire at different times, within a tenth. */
+static void test_nodes_expire_apart(void **state)
+{
+    int64_t least = INT64_MAX, most = 0;
+    char node[32];
+
+    (void)state;
+    for (int i = 0; i < 32; i++) {
+        struct world world;
+        int64_t life = 0;
+        world_init(&world);
+        snprintf(node, sizeof(node), "mx%d.example.com", i);
+        world.node = node;
+        world_open_with(&world, 100);
+        ask_mx(&world);
+        const struct facts *facts;
+        /* Without a look that would renew it. */
+        for (life = 0; life < 400; life++, skew += 1000) {
+            facts = fetch_peek_stale(world.fetch, FACTS_MX, "example.com", FETCH_OWN);
+            facts_unref(facts);
+            if (world.notices.count[NOTICE_MX_STALE])
+                break;
+        }
+        least = life < least ? life : least;
+        most = life > most ? life : most;
+        done(&world);
+    }
+    assert_in_range(least, 270, 285);
+    assert_in_range(most, 315, 331);
+}
+
+/* The askers' time is over before the DNS answers; who asks later has what came. */
+static void test_late_answers_serve_later(void **state)
+{
+    struct world world;
+    const struct facts *facts;
+
+    (void)state;
+    world_init(&world);
+    world.dns_timeout = 20;
+    world_open_with(&world, 100);
+    rule_add(&world,
+             (struct rule){ANSWER_MX, "example.com", FACTS_OK, "5 mx3.example.com", 300, 90});
+    rule_add(&world, (struct rule){ANSWER_AAAA, "mx1.example.com", FACTS_NONE, "", 300, 90});
+    facts = ask_mx(&world);
+    assert_int_equal(facts->state, FACTS_FAIL);
+    facts = ask_addr(&world); /* the half that is there */
+    assert_int_equal(facts->state, FACTS_OK);
+    assert_true(facts->addr.aaaa_failed);
+    assert_int_equal(facts->ttl, 30);
+    assert_true(box_wait(world.base, has_own_mx, &world, SOON));
+    box_wait(world.base, box_never, NULL, 100);
+    facts = ask_addr(&world);
+    assert_false(facts->addr.aaaa_failed);
+    assert_int_equal(facts->ttl, 300);
+    assert_int_equal(world.dns.asked, 3);
     done(&world);
 }
 
@@ -784,6 +868,53 @@ static void test_real_services(void **state)
     real_close(&world);
 }
 
+/* Two nodes on one server, the second's name cold while the first is asking. */
+static void test_real_lease(void **state)
+{
+    struct fetch_options options = {
+        .entries = 100, .stale = STALE, .max_ttl = 86400000, .prefix = "mxw1", .dns_timeout = 2000};
+    struct answer first = {0}, second = {0}, own = {0};
+    struct world world;
+    struct fetch *other;
+
+    (void)state;
+    BOX_NEEDS_SERVER();
+    real_open(&world);
+    fetch_set_options(world.fetch, &options);
+    other = fetch_new(world.base, &options, &world.clock, &world.dns, world.store, &world.notice);
+    rule_add(&world,
+             (struct rule){ANSWER_MX, "example.com", FACTS_OK, "10 mx1.example.com", 300, 100});
+    fetch_ask(other, FACTS_MX, "example.com", FETCH_ANY, 3000, on_done, &first);
+    box_wait(world.base, box_never, NULL, 20);
+    assert_string_equal(box_say(&world.box, "EXISTS mxw1:lease:mx:example.com"), "1");
+    assert_true(atoi(box_say(&world.box, "PTTL mxw1:lease:mx:example.com")) <= 1000);
+    fetch_ask(world.fetch, FACTS_MX, "example.com", FETCH_ANY, 3000, on_done, &second);
+    assert_true(box_wait(world.base, is_answered, &second, 500)); /* told by tracking */
+    assert_true(first.facts->own && !second.facts->own);
+    assert_int_equal(world.dns.asked, 1);
+    assert_string_equal(box_say(&world.box, "EXISTS mxw1:lease:mx:example.com"), "0");
+
+    /* Taken by nobody who is there; and never for those who must resolve it themselves. */
+    box_say(&world.box, "SET mxw1:lease:addr:mx1.example.com 1");
+    fetch_ask(world.fetch, FACTS_ADDR, "mx1.example.com", FETCH_OWN, 3000, on_done, &own);
+    assert_true(box_wait(world.base, is_answered, &own, 500));
+    assert_true(box_wait(world.base, is_addr_written, &world, SOON));
+    answer_clear(&second);
+    box_say(&world.box, "SET mxw1:lease:addr:mx1.example.com 1");
+    fetch_purge(other, "mx1.example.com");
+    box_wait(world.base, box_never, NULL, 20);
+    fetch_ask(other, FACTS_ADDR, "mx1.example.com", FETCH_ANY, 3000, on_done, &second);
+    box_wait(world.base, box_never, NULL, 500);
+    assert_int_equal(second.count, 0);
+    assert_true(box_wait(world.base, is_answered, &second, 1000));
+    assert_true(second.facts->own);
+    answer_clear(&first);
+    answer_clear(&second);
+    answer_clear(&own);
+    fetch_free(other);
+    real_close(&world);
+}
+
 #define SECRET "0123456789abcdef"
 
 /* A server that holds the ordering and mx1's addresses, written by a node under its secret; and a new
@@ -1086,6 +1217,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cold_then_warm),
         cmocka_unit_test(test_services),
+        cmocka_unit_test(test_in_use_is_renewed),
+        cmocka_unit_test(test_nodes_expire_apart),
+        cmocka_unit_test(test_late_answers_serve_later),
         cmocka_unit_test(test_families_are_joined),
         cmocka_unit_test(test_herd),
         cmocka_unit_test(test_budget_of_a_waiter),
@@ -1101,6 +1235,7 @@ int main(void)
         cmocka_unit_test(test_forget_without_redis),
         cmocka_unit_test(test_real_written_as_the_contract_says),
         cmocka_unit_test(test_real_services),
+        cmocka_unit_test(test_real_lease),
         cmocka_unit_test(test_real_proven_serves_routes),
         cmocka_unit_test(test_real_forged_never_routes),
         cmocka_unit_test(test_real_other_secrets),

@@ -14,7 +14,8 @@
 /* A script of steps, one a word. "9" the time becomes 9 s. "o9" own facts that live 9 s, "s9"
  * shared ones, "p9" proven ones; they serve 100 s more. "f" a failure, "a" age all, "b" age own. Then what is had:
  * "O" own is fresh, "S" shared is, "P" proven is, "k" own is kept only, "K" shared is kept only, "-" nothing; for
- * those who route by them "=O", "=k", "=-", "=P", "=q". "r" resting, "w" not; "e9" ends at 9 s. */
+ * those who route by them "=O", "=k", "=-", "=P", "=q". "l" in its last part, "n" not; "=l", "=n" for
+ * routes. "r" resting, "w" not; "e9" ends at 9 s. */
 static const struct {
     const char *label, *steps;
 } scripts[] = {
@@ -33,6 +34,11 @@ static const struct {
     {"proven displaces what has no proof", "0 s50 p10 P =P 10 q =q"},
     {"proven displaces proven", "0 p50 p10 P 10 q"},
     {"age: proven gone", "0 p50 a - =-"},
+    {"the last part is a tenth", "0 n o100 n 89 n 90 l =l 99 l 100 n"},
+    {"of what is shared", "0 s100 90 l =n 100 n"},
+    {"not where the other lasts", "0 o100 50 s100 90 n =l 99 n =l 100 n 139 n 140 l"},
+    {"own lasts for both", "0 s100 50 o100 90 n =n 140 l =l"},
+    {"proven lasts for both", "0 o100 50 p100 90 n =n 140 l =l"},
     {"age: own stale, shared gone", "0 o10 s50 1 a k =k"},
     {"age own only", "0 o10 s50 1 b S =k"},
     {"age what is expired", "0 o10 20 a k e110"},
@@ -52,7 +58,7 @@ static void put(struct known *known, char kind, long life, int64_t now)
     facts->own = kind == 'o';
     facts->proven = kind == 'p';
     facts->expires = 5000 + now / 1000 + life;
-    known_put(known, facts, 100000, now, 5000 + now / 1000);
+    known_put(known, facts, (struct known_span){.stale = 100000}, now, 5000 + now / 1000);
     facts_unref(facts);
 }
 
@@ -80,7 +86,14 @@ static void step(struct known *known, const char *word, int64_t *now)
     case 'r': assert_true(known_is_resting(known, *now)); break;
     case 'w': assert_false(known_is_resting(known, *now)); break;
     case 'e': assert_int_equal(known_end(known), atol(word + 1) * 1000); break;
-    case '=': assert_int_equal(had(known, true, *now), word[1]); break;
+    case 'l':
+    case 'n': assert_int_equal(known_is_ending(known, false, *now), word[0] == 'l'); break;
+    case '=':
+        if (word[1] == 'l' || word[1] == 'n')
+            assert_int_equal(known_is_ending(known, true, *now), word[1] == 'l');
+        else
+            assert_int_equal(had(known, true, *now), word[1]);
+        break;
     case 'O':
     case 'S':
     case 'k':
@@ -108,9 +121,32 @@ static void test_scripts(void **state)
     }
 }
 
+static void test_jitter(void **state)
+{
+    static const struct {
+        int jitter;
+        int64_t end; /* ms, of a life of 100 s */
+    } rows[] = {{0, 100000}, {100, 110000}, {-100, 90000}, {1, 100100}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct known_span span = {.stale = 0, .jitter = rows[i].jitter};
+        struct facts *facts = facts_new(FACTS_MX, FACTS_OK);
+        struct known *known = known_new();
+        facts->own = true;
+        facts->expires = 5100;
+        known_put(known, facts, span, 0, 5000);
+        facts_unref(facts);
+        assert_non_null(known_fresh(known, true, rows[i].end - 1));
+        assert_null(known_fresh(known, true, rows[i].end));
+        known_free(known);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_scripts)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_scripts),
+                                       cmocka_unit_test(test_jitter)};
 
     return cmocka_run_group_tests_name("known", tests, NULL, NULL);
 }
