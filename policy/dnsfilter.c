@@ -113,7 +113,7 @@ static bool is_failing(const struct dnsfilter_host *host)
     return host->health == HEALTH_DOWN && host->override != TIER_READY;
 }
 
-/* With a healthy host: all that is off, failing, or worse than the best healthy one, which stays. */
+/* With a healthy host: all that is off, failing, or worse than the best healthy one. */
 static uint32_t hide_below(const struct dnsfilter_host *host, size_t count, uint16_t best)
 {
     uint32_t hidden = 0;

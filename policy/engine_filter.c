@@ -3,9 +3,9 @@
  *
  * The records of one answer come as questions of their own, and must be judged alike. So at the
  * first of them a view of the domain is pinned for five seconds: its ordering, and what of it is
- * hidden. A doubt is pinned as a view that hides nothing. For a second after that a record is hidden
- * only if the view before says so, too: of an answer whose records came on both sides of the change,
- * the record that the older view keeps is not hidden by the newer.
+ * hidden. A doubt is pinned as a view that hides nothing. For a second after that a record is
+ * hidden only if the view before says so, too: of an answer whose records come on both sides of
+ * the change, what the older view keeps is not hidden by the newer.
  */
 #include "policy/engine_question.h"
 

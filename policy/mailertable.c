@@ -2,7 +2,7 @@
  * Routes for Sendmail: the choice of hosts as the value of its mailertable.
  *
  * Between hosts stands ':', "then try": hosts joined by ',' would be shuffled, which undoes the
- * draw. Each is in brackets, or Sendmail would ask for its MX. Sendmail's host list holds 256 bytes.
+ * draw. Each is in brackets, or Sendmail would ask for its MX. The list may have 256 bytes.
  */
 #include "policy/mailertable.h"
 

@@ -1,8 +1,8 @@
 /*
  * The socketmap conversation: Postfix or Sendmail asks "NAME KEY" in a netstring, and is told where
  * the mail for KEY goes. The engine finds the answer; here frames become keys and answers become
- * frames. The maps are transport (Postfix) and mailertable (Sendmail), for routes, and dnsfilter, by
- * which Postfix asks what of a DNS answer to ignore.
+ * frames. The maps are transport (Postfix) and mailertable (Sendmail), for routes, and dnsfilter,
+ * by which Postfix asks what of a DNS answer to ignore.
  *
  * What a reply does to mail decides what is said when something is wrong. In transport_maps and in
  * a mailertable NOTFOUND lets mail go by the MX, which on a backup host may be this very host, and
