@@ -32,17 +32,21 @@ VERSION  := 0.1.0
 # Everything but the first goals of a fresh machine needs pkg-config; those install it.
 PKGS     := libevent hiredis libcares libconfuse libidn2 libpsl libsodium jansson
 PC       := $(shell command -v pkg-config)
+# TLS to Redis where hiredis and libevent have it (hiredis 1.x): cache/tls.c, else cache/tls_none.c.
+TLS_PKGS := hiredis_ssl libevent_openssl openssl
+HAS_TLS  := $(if $(PC),$(shell $(PC) --exists 'hiredis >= 1.0' $(TLS_PKGS) 2>/dev/null && echo 1))
+PKGS     += $(if $(HAS_TLS),$(TLS_PKGS))
 PCFLAGS  := $(if $(PC),$(shell $(PC) --cflags $(PKGS) 2>/dev/null))
 LIBS     := $(if $(PC),$(shell $(PC) --libs $(PKGS) 2>/dev/null)) -lresolv
 LIBMILTER := -lmilter -lpthread
 
 OWNFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -DMXW_VERSION='"$(VERSION)"' -DMXW_PREFIX='"$(PREFIX)"' \
-            -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
+            -DMXW_HAS_TLS=$(if $(HAS_TLS),1,0) -Wall -Wextra $(WERROR) -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla \
             -Wformat=2 -Wwrite-strings -Wpointer-arith -fstack-protector-strong -MMD -MP
 ALLFLAGS := $(OWNFLAGS) $(PCFLAGS) $(EXTRA) $(CFLAGS)
 LINK     := -Wl,--as-needed $(EXTRA) $(LDFLAGS)
 
-CACHE_SRC  := $(sort $(wildcard cache/*.c))
+CACHE_SRC  := $(filter-out $(if $(HAS_TLS),cache/tls_none.c,cache/tls.c),$(sort $(wildcard cache/*.c)))
 CLI_SRC    := policy/cli.c
 POLICY_SRC := $(filter-out policy/main.c $(CLI_SRC),$(sort $(wildcard policy/*.c)))
 MILTER_SRC := $(filter-out milter/main.c,$(sort $(wildcard milter/*.c)))

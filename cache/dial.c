@@ -3,6 +3,8 @@
  */
 #include "cache/dial.h"
 
+#include "cache/tls.h"
+
 #include <event2/util.h>
 
 #include <stdio.h>
@@ -55,7 +57,8 @@ bool dial_init(struct dial *dial, const struct store_options *options, struct dn
     dial->host = copy_of(options->host);
     dial->user = copy_of(options->user);
     dial->password = copy_of(options->password);
-    if (!dial->host || !dial->user || !dial->password)
+    dial->tls = options->tls ? tls_new() : NULL;
+    if (!dial->host || !dial->user || !dial->password || (options->tls && !dial->tls))
         return false;
     if (!options->path || !*options->path)
         return true;
@@ -69,6 +72,7 @@ void dial_clear(struct dial *dial)
     sentinel_leave(&dial->asker);
     if (dial->password)
         explicit_bzero(dial->password, strlen(dial->password));
+    tls_free(dial->tls);
     free(dial->path);
     free(dial->host);
     free(dial->user);
@@ -80,7 +84,7 @@ void dial_clear(struct dial *dial)
 static void host_found(void *arg, const struct net_addr *addr, size_t count)
 {
     struct dial *dial = arg;
-    struct dial_target target = {.port = dial->port};
+    struct dial_target target = {.port = dial->port, .tls = dial->tls, .host = dial->host};
 
     dial->query = NULL;
     if (!count) {
@@ -93,7 +97,8 @@ static void host_found(void *arg, const struct net_addr *addr, size_t count)
 
 static void look_up(struct dial *dial)
 {
-    struct dial_target target = {.path = dial->path, .port = dial->port};
+    struct dial_target target = {
+        .path = dial->path, .port = dial->port, .tls = dial->tls, .host = dial->host};
 
     if (dial->path || net_addr_parse(dial->host, &target.addr)) {
         dial->done(dial->arg, &target, NULL);

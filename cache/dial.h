@@ -18,6 +18,8 @@ struct dial_target {
     const char *path;     /* NULL: */
     struct net_addr addr; /* this */
     uint16_t port;
+    struct tls *tls;  /* NULL: in the clear */
+    const char *host; /* whom the certificate must name */
 };
 
 /* target is NULL where there is none, and why says why. */
@@ -30,6 +32,7 @@ struct dial {
     char *path, *host, *user, *password;
     uint16_t port;
     unsigned database;
+    struct tls *tls; /* NULL: in the clear */
     struct dns *dns;
     struct dns_query *query; /* under way */
     unsigned turn;           /* which of a name's addresses comes next */

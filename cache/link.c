@@ -7,6 +7,8 @@
  */
 #include "cache/link.h"
 
+#include "cache/tls.h"
+
 #include <event2/event.h>
 #include <hiredis/async.h>
 
@@ -105,14 +107,23 @@ static void clean_up(void *arg)
     free(link);
 }
 
-/* Addresses only: a name would be looked up blocking. */
-static redisAsyncContext *connect_to(const struct dial_target *target)
+/* Addresses only: a name would be looked up blocking. NULL, and why, where it fails at once. */
+static redisAsyncContext *connect_to(const struct dial_target *target, char *why, size_t size)
 {
     char text[NET_TEXT];
+    redisAsyncContext *context;
 
     if (target->path)
-        return redisAsyncConnectUnix(target->path);
-    return redisAsyncConnect(net_addr_bare(&target->addr, text), target->port);
+        context = redisAsyncConnectUnix(target->path);
+    else
+        context = redisAsyncConnect(net_addr_bare(&target->addr, text), target->port);
+    if (!context)
+        return NULL;
+    if (!context->c.err && (!target->tls || tls_start(target->tls, target->host, context)))
+        return context;
+    snprintf(why, size, "%s", context->c.err ? context->c.errstr : "TLS cannot begin");
+    redisAsyncFree(context);
+    return NULL;
 }
 
 /* The hooks come last in link_open: a link that could not be attached is freed without a word. */
@@ -144,12 +155,8 @@ struct link *link_open(struct event_base *base, const struct dial_target *target
     snprintf(why, size, "out of memory");
     if (!link)
         return NULL;
-    link->context = connect_to(target);
-    if (!link->context || link->context->err) {
-        if (link->context) {
-            snprintf(why, size, "%s", link->context->errstr);
-            redisAsyncFree(link->context);
-        }
+    link->context = connect_to(target, why, size);
+    if (!link->context) {
         free(link);
         return NULL;
     }

@@ -39,6 +39,7 @@ struct store_options {
     const char *path;          /* unix socket, or NULL */
     const char *host;          /* name or address, when path is NULL */
     uint16_t port;
+    bool tls;
     unsigned database;
     const char *user, *password; /* "" for none */
     int64_t timeout;             /* milliseconds, one batch */

@@ -4,6 +4,8 @@
  */
 #include "cache/wire.h"
 
+#include "cache/tls.h"
+
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -80,14 +82,15 @@ static void on_readable(struct bufferevent *socket, void *arg)
 static void on_event(struct bufferevent *socket, short what, void *arg)
 {
     struct wire *wire = arg;
+    int error = EVUTIL_SOCKET_ERROR(); /* before anything else changes it */
+    const char *why = wire->tls ? tls_error(socket) : NULL;
 
-    (void)socket;
     if (what & BEV_EVENT_CONNECTED)
         wire->hooks->connected(wire->arg);
     else if (what & BEV_EVENT_EOF)
         lose(wire, "closed by the server");
     else
-        lose(wire, evutil_socket_error_to_string(EVUTIL_SOCKET_ERROR()));
+        lose(wire, why ? why : evutil_socket_error_to_string(error));
 }
 
 static socklen_t target_sockaddr(const struct dial_target *target, struct sockaddr_storage *out)
@@ -104,11 +107,14 @@ static socklen_t target_sockaddr(const struct dial_target *target, struct sockad
     return sizeof(*un);
 }
 
-static bool make(struct wire *wire, struct event_base *base)
+static bool make(struct wire *wire, struct event_base *base, const struct dial_target *target)
 {
+    wire->tls = target->tls != NULL;
     wire->reader = redisReaderCreate();
     wire->socket =
-        bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
+        wire->tls
+            ? tls_socket(target->tls, target->host, base)
+            : bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE | BEV_OPT_DEFER_CALLBACKS);
     if (!wire->reader || !wire->socket)
         return false;
     reply_guard_install(&wire->guard, wire->reader, NULL, NULL);
@@ -130,7 +136,7 @@ bool wire_open(struct wire *wire, struct event_base *base, const struct dial_tar
     if (!length)
         return false;
     *why = "out of memory";
-    if (!make(wire, base)) {
+    if (!make(wire, base, target)) {
         wire_close(wire);
         return false;
     }

@@ -27,6 +27,7 @@ struct wire {
     void *arg;
     struct bufferevent *socket;
     redisReader *reader;
+    bool tls;
     struct reply_guard guard;
 };
 

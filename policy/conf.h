@@ -192,6 +192,7 @@ struct conf {
         char *path;    /* unix */
         char *host;    /* tcp: name or bare address */
         uint16_t port; /* tcp */
+        bool tls;      /* tcp */
         unsigned database;
         char *user;     /* "" for none */
         char *password; /* "" for none; read from password_file */

@@ -262,6 +262,8 @@ bool conf_set_redis(struct conf_reader *reader, const struct conf_value *value, 
     struct conf_redis_url url;
     const char *trouble = conf_redis_parse(value->item[0], &url);
 
+    if (!trouble && url.tls && !MXW_HAS_TLS)
+        trouble = "no TLS in this build: use stunnel and its local port (mxwarden.conf(5), TLS)";
     if (trouble) {
         conf_report_value(reader, value, 0, "\"%s\": %s", value->item[0], trouble);
         return false;
@@ -271,6 +273,7 @@ bool conf_set_redis(struct conf_reader *reader, const struct conf_value *value, 
     conf->cache.path = conf_keep_text(reader, url.path);
     conf->cache.host = conf_keep_text(reader, url.host);
     conf->cache.port = url.port;
+    conf->cache.tls = url.tls;
     conf->cache.database = url.database;
     conf->cache.user = conf_keep_text(reader, url.user);
     conf->cache.sentinel = conf_keep_text(reader, url.sentinel);

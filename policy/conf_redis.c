@@ -115,8 +115,10 @@ const char *conf_redis_parse(const char *text, struct conf_redis_url *out)
         return parse_tcp(text + 8, out);
     if (strncmp(text, "sentinel://", 11) == 0)
         return parse_sentinel(text + 11, out);
-    if (strncmp(text, "rediss://", 9) == 0)
-        return "no TLS in this build: use stunnel and its local port (mxwarden.conf(5), TLS)";
+    if (strncmp(text, "rediss://", 9) == 0) {
+        out->tls = true;
+        return parse_tcp(text + 9, out);
+    }
     return "neither unix:/path, redis://[user@]host:port[/db] nor "
            "sentinel://[user@]h:p,h:p/master";
 }

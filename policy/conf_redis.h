@@ -1,5 +1,5 @@
 /*
- * How Redis is named: "" | "unix:/path" | "redis://[user@]host:port[/db]" |
+ * How Redis is named: "" | "unix:/path" | "redis[s]://[user@]host:port[/db]" |
  * "sentinel://[user@]h1:p,h2:p,h3:p/master-name". Pure.
  */
 #ifndef POLICY_CONF_REDIS_H
@@ -12,6 +12,7 @@ struct conf_redis_url {
     char path[108]; /* as long as a sockaddr_un holds */
     char host[NAME_SIZE];
     uint16_t port;
+    bool tls; /* rediss */
     unsigned database;
     char user[128];
     char sentinel[1024]; /* what follows the scheme and the user */

@@ -252,6 +252,7 @@ static struct store_options store_options(const struct daemon *daemon)
         .path = conf->cache.kind == CONF_REDIS_UNIX ? conf->cache.path : NULL,
         .host = conf->cache.host,
         .port = conf->cache.port,
+        .tls = conf->cache.tls,
         .database = conf->cache.database,
         .user = conf->cache.user,
         .password = conf->cache.password,

@@ -7,10 +7,12 @@ import sys
 import space
 
 PROGRAMS = ("mxwardend", "mxwarden-milter", "mxwarden")
-# Mail servers that Debian installs only in place of Postfix; here each has a folder beside it.
+# Mail servers that Debian installs only in place of Postfix, and what few cases need; here each has a
+# folder of its own.
 PEERS = {"sendmail": ["sendmail-bin", "sendmail-base", "sendmail-cf", "m4"],
          "exim": ["exim4-daemon-light", "exim4-base", "exim4-config"],
-         "opensmtpd": ["opensmtpd", "libfaketime"]}
+         "opensmtpd": ["opensmtpd", "libfaketime"],
+         "stunnel": ["stunnel4"]}
 
 
 def begin(script, usage, peers=()):

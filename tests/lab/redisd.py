@@ -34,7 +34,8 @@ class Redis:
         self.process = None
         self.frozen = False
 
-    def start(self, *more):
+    def start(self, *more, ready="PONG"):
+        """ready: how the answer to PING begins."""
         self.host.folder.chmod(0o755)
         write_password()
         self.process = self.host.start(
@@ -42,7 +43,7 @@ class Redis:
             "no", "--unixsocket", self.socket, "--unixsocketperm", "777", "--save", "",
             "--appendonly", "no", "--dir", self.host.folder, "--daemonize", "no",
             "--user", *acl_words(), *more, log=self.log)
-        wait_for("Redis", lambda: self.cli("PING") == "PONG")
+        wait_for("Redis", lambda: self.cli("PING").startswith(ready))
 
     def kill(self):
         """kill -9: everything in it is lost."""

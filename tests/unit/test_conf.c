@@ -240,6 +240,25 @@ static void test_values(void **state)
     }
 }
 
+/* Where this build has no TLS, it says so, and what to do. */
+static void test_tls(void **state)
+{
+    struct conf *conf = read_text(
+        "TLS", "cache { redis = rediss://mx@redis.example.com:6380 }",
+        MXW_HAS_TLS ? ""
+                    : "1: cache.redis: \"rediss://mx@redis.example.com:6380\": no TLS in this build: "
+                      "use stunnel and its local port (mxwarden.conf(5), TLS)\n");
+
+    (void)state;
+    assert_int_equal(conf != NULL, MXW_HAS_TLS);
+    if (conf) {
+        assert_true(conf->cache.tls);
+        assert_string_equal(conf->cache.host, "redis.example.com");
+        assert_int_equal(conf->cache.port, 6380);
+    }
+    conf_unref(conf);
+}
+
 /* Single mistakes; FOLDER is the test's folder. */
 static const struct {
     const char *label, *text, *wanted;
@@ -283,9 +302,6 @@ static const struct {
      "1: cache.redis: \"redis://redis.example.com:0\": no host and port\n"},
     {"redis, database", "cache { redis = redis://redis.example.com/x }",
      "1: cache.redis: \"redis://redis.example.com/x\": the database is no number\n"},
-    {"redis, TLS", "cache { redis = rediss://redis.example.com }",
-     "1: cache.redis: \"rediss://redis.example.com\": no TLS in this build: use stunnel and its "
-     "local port (mxwarden.conf(5), TLS)\n"},
     {"sentinel without a master", "cache { redis = \"sentinel://a.example:1,b.example:2\" }",
      "1: cache.redis: \"sentinel://a.example:1,b.example:2\": no name of a master after '/'\n"},
     {"sentinel, password", "cache { redis = \"sentinel://a:b@a.example:1/main\" }",
@@ -926,6 +942,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
+        cmocka_unit_test(test_tls),
         cmocka_unit_test(test_mistakes),
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_nul),
