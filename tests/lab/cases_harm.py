@@ -14,8 +14,7 @@ from places import Place  # noqa: E402
 from senders import PostfixSender  # noqa: E402
 
 INTERVAL, MESSAGES = 3, 20
-# As one with a pool it has no way to mx1.
-PLACE = Place("mail.postfix.example.net", [], ["192.0.2.129"], "192.0.2.129", "", {}, False)
+PLACE = Place("mail.postfix.example.net", [], [], "192.0.2.129", "", {}, False)
 
 
 def conf(node):
@@ -25,7 +24,7 @@ def conf(node):
 @case("a stock Postfix without a way to mx1, and Redis emptied: one refusal at most", guard=True)
 def postfix(world):
     sender = PostfixSender(INTERVAL)
-    sender.settle(PLACE)
+    sender.settle(PLACE, cut_off=True)
     sender.begin(PLACE)
     names = [f"harm{number}@example.com" for number in range(MESSAGES)]
     for number, name in enumerate(names):
