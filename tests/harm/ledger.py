@@ -1,9 +1,9 @@
 """The books of a scenario: what became of every message, by the logs and queues of the mail servers
 alone. mxwarden is never asked.
 
-A refused attempt is a delivery attempt of the sender that was refused at a backup, by mxwarden or, in
-a control, by greylisting: one attempt may be refused by two backups, in both families, but by the
-same address only once, and it never pauses for half of an interval.
+A refused attempt is a delivery attempt of the sender that was refused at a backup, by mxwarden or,
+in a control, by greylisting: one attempt may be refused by two backups, in both families, but by
+the same address only once, and it never pauses for half of an interval.
 """
 import re
 

@@ -87,8 +87,8 @@ class Greylister:
 
 
 class Site:
-    """count: MX hosts. taken: the places that its senders take. clients: whether all client networks
-    live on the host `net`."""
+    """count: MX hosts. taken: the places that its senders take. clients: whether all client
+    networks live on the host `net`."""
 
     def __init__(self, bin_folder, count, taken=(), clients=False):
         self.count, self.taken = count, taken
@@ -140,8 +140,8 @@ class Site:
         return "\n".join(lines)
 
     def heal(self):
-        """Everything runs, nothing is blocked, and a stranger at any backup would be refused, unless
-        the guard is off."""
+        """Everything runs, nothing is blocked, and a stranger at any backup would be refused,
+        unless the guard is off."""
         self.greylist()
         self.redis.heal()
         for mta in self.mtas:

@@ -1,5 +1,5 @@
-"""Where each sender sends from in each scenario, so that nothing which the site learned of it in one
-helps it in the next: networks, addresses and names that nobody else has.
+"""Where each sender sends from in each scenario, so that nothing which the site learned of it in
+one helps it in the next: networks, addresses and names that nobody else has.
 
 A sender with one address (and one of IPv6) says in HELO the name that the DNS has for it, as a mail
 server should. A sender with a pool has 20 addresses in three networks; each has a name of its own,

@@ -33,10 +33,10 @@ def flapping(site, wait):
 
 
 class Scenario:
-    """pool: every sender has 20 addresses, and no way to mx1. silent: mx1 is well, but does not answer
-    the senders. nameless: the DNS has no names for the senders' addresses. off: the name of the scenario which tells how long mail takes then without
-    the guard. like: the guard is off, and the senders are where they are in the scenario of that
-    name."""
+    """pool: every sender has 20 addresses, and no way to mx1. silent: mx1 is well, but does not
+    answer the senders. nameless: the DNS has no names for the senders' addresses. off: the name of
+    the scenario which tells how long mail takes then without the guard. like: the guard is off, and
+    the senders are where they are in the scenario of that name."""
 
     def __init__(self, name, title, before=None, during=None, seconds=30, six=False, pool=False,
                  silent=False, nameless=False, off=None, like=None):

@@ -1,10 +1,9 @@
-"""The senders: four real mail servers, each on a host of its own that takes another place (places.py)
-for every scenario.
+"""The senders: four real mail servers, each on a host of its own that takes another place
+(places.py) for every scenario.
 
 All have their defaults, but for what shortens their retries to INTERVAL, and a connection attempt
-to a second. OpenSMTPD has keys for neither: its clock runs SHORTENED times as fast, and the kernel's
-tcp_syn_retries ends a connection attempt after three seconds. Mail is given to them over SMTP on
-127.0.0.1.
+to a second. OpenSMTPD has keys for neither: its clock runs SHORTENED times as fast, and the
+kernel's tcp_syn_retries ends a connection attempt. Mail is given to them over SMTP on 127.0.0.1.
 """
 import re
 import shutil
@@ -226,9 +225,9 @@ exec /usr/sbin/smtpd -d -f {folder}/smtpd.conf
 
 
 class OpensmtpdSender(Sender):
-    """Its retry intervals (400 s, growing) are built in, so its clock runs faster. While one of mx1's
-    addresses has not timed out it uses no worse host, and where none of them answers that is most of
-    the time."""
+    """Its retry intervals (400 s, growing) are built in, so its clock runs faster. While one of
+    mx1's addresses has not timed out it uses no worse host, and where none of them answers that is
+    most of the time."""
 
     title, is_patient = "OpenSMTPD 6.8", False
 
