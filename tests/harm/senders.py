@@ -17,6 +17,7 @@ from smtp import Session
 from waiting import wait_for
 
 LOCAL = "127.0.0.1"
+BEGIN = 60  # seconds that a mail server may take to start, on a machine that has other work, too
 
 
 class Sender:
@@ -182,7 +183,7 @@ class EximSender(Sender):
             helo=place.helo, folder=self.folder, interface=interface, interval=INTERVAL))
         self.process = self.host.start("/usr/sbin/exim4", "-bdf", f"-q{INTERVAL}s",
                                        log=self.folder / "stderr")
-        wait_for("Exim", lambda: answers(self.host))
+        wait_for("Exim", lambda: answers(self.host), BEGIN)
 
     def end(self):
         terminate(self.process)
@@ -246,7 +247,7 @@ class OpensmtpdSender(Sender):
             table=table, source="src <pool>" if place.pool else "", helo=place.helo), 0o600)
         inside = SMTPD_INSIDE.format(folder=self.folder, shortened=SHORTENED)
         self.process = self.host.start("unshare", "--mount", "sh", "-c", inside, log=self.log)
-        wait_for("OpenSMTPD", lambda: answers(self.host))
+        wait_for("OpenSMTPD", lambda: answers(self.host), BEGIN)
 
     def end(self):
         terminate(self.process)

@@ -103,7 +103,7 @@ class Sendmail:
         self.process = self.host.start(*self.words(f"-bD -q{self.queue_run}"),
                                        log=self.folder / "stderr")
         for address in self.listeners:
-            wait_for(f"Sendmail on {address}", lambda: self.answers(address))
+            wait_for(f"Sendmail on {address}", lambda: self.answers(address), 60)
 
     def answers(self, address):
         if self.process.poll() is not None:
