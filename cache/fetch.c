@@ -145,6 +145,14 @@ const struct facts *fetch_peek_stale(struct fetch *fetch, enum facts_kind kind, 
     fetch_tell(fetch, kind, FETCH_WHAT_STALE);
     return facts_ref(facts);
 }
+
+bool fetch_has(struct fetch *fetch, enum facts_kind kind, const char *name)
+{
+    char key[FETCH_KEY_SIZE];
+
+    return fetch_find(fetch, fetch_key(kind, name, key)) || local_get(fetch->jobs, key, 0);
+}
+
 /* Short-lived facts are due at half their life: an ahead beyond their ttl is no reason to ask
  * without end. */
 static bool is_due(const struct known *known, int64_t ahead, int64_t now)

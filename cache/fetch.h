@@ -65,6 +65,10 @@ const struct facts *fetch_peek(struct fetch *fetch, enum facts_kind kind, const 
 const struct facts *fetch_peek_stale(struct fetch *fetch, enum facts_kind kind, const char *name,
                                      enum fetch_trust trust);
 
+/* Whether the name is in the table, whatever is known of it, or under way: asking costs nothing that
+ * has not been spent. */
+bool fetch_has(struct fetch *fetch, enum facts_kind kind, const char *name);
+
 /* facts is the callback's, with its own reference; NULL: cannot tell within the budget. Never
  * called inside fetch_ask, which returns NULL, without a callback to come, when out of memory. A
  * callback may ask and cancel, but not free the fetch. */

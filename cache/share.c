@@ -181,6 +181,9 @@ void share_write(const struct share_place *place, const struct facts *facts, con
         word[count++] = fields.value[i];
     }
     count = add_mac(place, word, count, mac);
+    /* A name that is not there is of no use to those who cannot ask. */
+    if (facts->state == FACTS_NXDOMAIN)
+        stale = 0;
     snprintf(ttl, sizeof(ttl), "%" PRId64, facts->ttl + stale / 1000 + (facts->ttl ? 0 : 1));
     batch = store_batch_new(true);
     /* Fields of another version, or another type; and nobody need wait for this any more. */

@@ -42,7 +42,7 @@ struct share_lease *share_lease(const struct share_place *place, enum facts_kind
 void share_lease_cancel(struct share_lease *lease);
 
 /* Key, value and TTL in one transaction; not waited for. stale: milliseconds beyond the facts'
- * own life. Facts that are not to be shared (codec.h) are not written. */
+ * own life, but for a name that does not exist. Facts that are not to be shared (codec.h) are not written. */
 void share_write(const struct share_place *place, const struct facts *facts, const char *name,
                  int64_t stale);
 /* A domain's orderings, and the addresses of its hosts as far as these (may be NULL) tell them. */

@@ -25,6 +25,12 @@ static int64_t find_evidence_ttl(const struct conf *conf)
     return longest / 1000;
 }
 
+/* As long as Redis keeps what is found: so it holds as many strangers' names as the table may. */
+static int64_t quota_window(const struct conf *conf)
+{
+    return conf->dns.max_ttl + conf->dns.stale;
+}
+
 struct engine *engine_new(const struct engine_parts *parts, struct conf *conf)
 {
     struct engine *engine = calloc(1, sizeof *engine);
@@ -33,7 +39,8 @@ struct engine *engine_new(const struct engine_parts *parts, struct conf *conf)
         return NULL;
     engine->trap = trap_new();
     engine->pins = engine_new_pins();
-    if (!engine->trap || !engine->pins) {
+    engine->quota = quota_new(conf->cache.entries, quota_window(conf));
+    if (!engine->trap || !engine->pins || !engine->quota) {
         engine_free(engine);
         return NULL;
     }
@@ -54,6 +61,7 @@ void engine_free(struct engine *engine)
         trap_free(engine->trap);
     if (engine->pins)
         local_free(engine->pins);
+    quota_free(engine->quota);
     conf_unref(engine->conf);
     free(engine);
 }
@@ -64,6 +72,7 @@ void engine_set_conf(struct engine *engine, struct conf *conf)
 
     engine->conf = conf_ref(conf);
     engine->evidence_ttl = find_evidence_ttl(conf);
+    quota_set(engine->quota, conf->cache.entries, quota_window(conf));
     conf_unref(old);
 }
 

@@ -23,6 +23,7 @@ enum {
     /* Of the question's budget, what the memory may still need after the ordering: two looks and
      * the pause between, and the note of the refusal. */
     MEMORY_SHARE_MS = 600,
+    GATHER_BUDGET_MS = ENGINE_POLICY_BUDGET_MS - MEMORY_SHARE_MS,
     /* The answer is on its way by then, however long each look at the memory may take. */
     ANSWER_BY_MS = ENGINE_POLICY_BUDGET_MS - 50,
     SMTP_PORT = 25,
@@ -86,7 +87,28 @@ static void got_order(void *arg, struct order *order)
     step_judge(q);
 }
 
-/* True when it is there already. */
+/* A domain that has no section of its own is charged to the client, unless the table has it. */
+static struct gather *gather_stranger(struct engine_question *q)
+{
+    const char *domain = q->question.recipient.domain;
+    struct quota *quota = q->engine->quota;
+    struct net_cidr net = net_cidr_of(&q->question.client, q->conf->guard.evidence_net4,
+                                      q->conf->guard.evidence_net6);
+    struct gather *gather;
+    char text[NET_TEXT];
+
+    net_cidr_format(&net, text);
+    if (!fetch_has(q->engine->parts.fetch, FACTS_MX, domain) &&
+        !quota_take(quota, text, clock_mono()))
+        return NULL;
+    gather = gather_order(q->engine->parts.fetch, FACTS_MX, domain, FETCH_ANY, GATHER_BUDGET_MS,
+                          got_order, q);
+    if (gather)
+        gather_charge(gather, quota, text);
+    return gather;
+}
+
+/* True when it is there already, or cannot be had. */
 static bool gather_ordering(struct engine_question *q)
 {
     struct fetch *fetch = q->engine->parts.fetch;
@@ -96,11 +118,15 @@ static bool gather_ordering(struct engine_question *q)
         take_order(q);
         return true;
     }
-    q->gather = gather_order(fetch, FACTS_MX, domain, FETCH_ANY,
-                             ENGINE_POLICY_BUDGET_MS - MEMORY_SHARE_MS, got_order, q);
+    if (conf_find_domain(q->conf, domain, true))
+        q->gather =
+            gather_order(fetch, FACTS_MX, domain, FETCH_ANY, GATHER_BUDGET_MS, got_order, q);
+    else
+        q->gather = gather_stranger(q);
     if (q->gather)
         return false;
-    order_init(&q->order, NULL, domain, NULL); /* out of memory: the ordering cannot be had */
+    order_init(&q->order, NULL, domain,
+               NULL); /* not to be had: no memory, or too many such names */
     take_order(q);
     return true;
 }

@@ -22,9 +22,10 @@ struct engine {
     struct conf *conf;
     int64_t evidence_ttl; /* seconds: the longest that any domain asks for */
     struct tide_nets bypassing;
-    int64_t alerted;    /* monotonic ms of the last word about them */
-    struct trap *trap;  /* how often the decoy refused whom */
-    struct local *pins; /* domain to the view that its MX records are judged by */
+    int64_t alerted;     /* monotonic ms of the last word about them */
+    struct trap *trap;   /* how often the decoy refused whom */
+    struct local *pins;  /* domain to the view that its MX records are judged by */
+    struct quota *quota; /* of strangers' domains */
     size_t warned_count;
     struct net_addr warned[ENGINE_WARNED];
     size_t count;

@@ -6,6 +6,7 @@
 
 #include "cache/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,9 @@ struct slot { /* one host's look-up */
 struct gather {
     struct fetch *fetch;
     enum fetch_trust trust;
-    int64_t deadline; /* monotonic ms */
+    int64_t deadline;    /* monotonic ms */
+    struct quota *quota; /* NULL: whatever it takes */
+    char net[NET_TEXT];
     char domain[NAME_SIZE];
     struct fetch_wait *mx_wait;
     const struct facts *mx;
@@ -121,6 +124,12 @@ static int64_t remaining(const struct gather *gather)
     return left > 0 ? left : 0;
 }
 
+static bool may_ask(const struct gather *gather, enum facts_kind kind, const char *name)
+{
+    return !gather->quota || fetch_has(gather->fetch, kind, name) ||
+           quota_take(gather->quota, gather->net, clock_mono());
+}
+
 /* Begins one host's look-up unless its facts are at hand. */
 static void begin(struct gather *gather, size_t index, const char *name)
 {
@@ -129,7 +138,7 @@ static void begin(struct gather *gather, size_t index, const char *name)
     slot->gather = gather;
     slot->index = index;
     gather->addr[index] = fetch_peek(gather->fetch, FACTS_ADDR, name, gather->trust);
-    if (gather->addr[index])
+    if (gather->addr[index] || !may_ask(gather, FACTS_ADDR, name))
         return;
     slot->wait = fetch_ask(gather->fetch, FACTS_ADDR, name, gather->trust, remaining(gather),
                            got_addr, slot);
@@ -167,6 +176,12 @@ struct gather *gather_order(struct fetch *fetch, enum facts_kind kind, const cha
         return gather;
     gather_stop(gather);
     return NULL;
+}
+
+void gather_charge(struct gather *gather, struct quota *quota, const char *net)
+{
+    gather->quota = quota;
+    snprintf(gather->net, sizeof gather->net, "%s", net);
 }
 
 struct gather *gather_hosts(struct fetch *fetch, const char *const *name, size_t count,

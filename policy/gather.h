@@ -11,6 +11,7 @@
 
 #include "cache/fetch.h"
 #include "policy/order.h"
+#include "policy/quota.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,6 +30,10 @@ typedef void gather_order_done(void *arg, struct order *order);
 struct gather *gather_order(struct fetch *fetch, enum facts_kind kind, const char *domain,
                             enum fetch_trust trust, int64_t budget, gather_order_done *done,
                             void *arg);
+
+/* Of an ordering just begun: the domain and its hosts, where the table does not have them, are on net's
+ * account with quota, which outlives it; what it does not cover is not known. */
+void gather_charge(struct gather *gather, struct quota *quota, const char *net);
 
 /* addr[i] belongs to name[i], NULL where it could not be had; each is the callee's to unref. Names
  * are copied; at most GATHER_MAX. An empty name is passed over. NULL where nothing had to wait. */

@@ -168,12 +168,44 @@ static void one_round_trip(void **state)
     site_close(&site);
 }
 
+/* A client that invents domains: a hundred, and then one a minute, are looked up; the rest cannot be
+ * told. The domains of others are none of that. */
+static void invented_domains_are_few(void **state)
+{
+    struct site site = open_stars();
+    struct world_mail mail = stranger();
+    unsigned queries = world_dns_queries(), asked;
+    char recipient[64];
+
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        snprintf(recipient, sizeof recipient, "u@d%d.invented.example", i);
+        mail.recipient = recipient;
+        assert_string_equal(world_rcpt(site.mx2, &mail), "DUNNO");
+        assert_string_equal(world_reason(site.mx2), i < 100 ? "dns-nxdomain" : "dns-fail");
+    }
+    asked = world_dns_queries() - queries;
+    assert_in_range(asked, 100, 130); /* the survey's among them */
+    assert_in_range(world_ttl("mxw1:mx:d1.invented.example"), 1, 60);
+    mail = to_cold();
+    expect_accept(site.mx2, &mail, "dns-fail"); /* on the same account */
+    mail.client = "203.0.113.7";
+    expect_defer(site.mx2, &mail);
+    mail = stranger();
+    expect_defer(site.mx2, &mail); /* a domain that is configured */
+    site_close(&site);
+}
+
 int replay_cache(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_query_for_two_thousand), cmocka_unit_test(one_query_for_two_nodes),
-        cmocka_unit_test(a_lease_of_a_dead_node),     cmocka_unit_test(an_answer_after_its_time),
-        cmocka_unit_test(in_use_is_never_cold),       cmocka_unit_test(one_round_trip),
+        cmocka_unit_test(one_query_for_two_thousand),
+        cmocka_unit_test(one_query_for_two_nodes),
+        cmocka_unit_test(a_lease_of_a_dead_node),
+        cmocka_unit_test(an_answer_after_its_time),
+        cmocka_unit_test(in_use_is_never_cold),
+        cmocka_unit_test(invented_domains_are_few),
+        cmocka_unit_test(one_round_trip),
     };
 
     return cmocka_run_group_tests_name("replay-cache", tests, NULL, NULL);
