@@ -164,7 +164,7 @@ static void codecs(void **state)
 {
     static const char *const text[] = {
         ORDERED TIMES,
-        "order=10 60 25 mx1.example.com,10 40 2525 mx1.example.com,20 0 25 a.example.com\n" TIMES,
+        ("order=10 60 25 mx1.example.com,10 40 2525 mx1.example.com,20 0 25 a.example.com\n" TIMES),
         "order=\nttl=30\nfetched=1\nexpires=1\nchanged=0\nstate=nxdomain\n",
         "a=[192.0.2.1],[192.0.2.2]\naaaa=[2001:db8::1]\nexpires=1800000290\nstate=ok\n",
         "a=\naaaa=\nexpires=1800000290\nstate=none\n",
