@@ -9,7 +9,7 @@
 #include "cache/hash.h"
 #include "policy/spill.h"
 
-#include <limits.h>
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -310,6 +310,7 @@ static uint32_t draw_tier(struct draw *draw, enum grade grade, const char *key,
     unsigned load[TIER_MAX_HOSTS] = {100}, sum = 0, place;
     size_t count = list_tiers(draw, grade, tier, weight), drawn = 0;
 
+    assert(count > 0); /* the grade is that of some host */
     if (spill == TIER_PROPORTIONAL)
         spill_share(weight, count, load);
     for (size_t t = 0; t < count; t++)

@@ -48,10 +48,9 @@ struct tier_host {
     uint32_t ramp;   /* slow start, 1..TIER_FULL_WEIGHT */
     enum tier_resolve resolve;
     enum tier_override override;
-    bool failing; /* its probes fail */
-    unsigned
-        held;  /* how often it flapped, while that holds it out; 0: nothing to hold it out for */
-    bool self; /* this host: it and every tier not better than its own are left out */
+    bool failing;  /* its probes fail */
+    unsigned held; /* flaps that are to hold it out; 0 none */
+    bool self;     /* this host: it and every tier not better than its own are left out */
 };
 
 enum tier_note {
