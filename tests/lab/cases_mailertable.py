@@ -412,7 +412,8 @@ def away(world):
         peer.sinks["wg1"].mode = peer.sinks["wg2"].mode = peer.sinks["wg3"].mode = "defer"
         seen = len(peer.mta.log_text())
         queued = peer.send("waits@d1.example.org")
-        wait_for("tried", lambda: "450 4.2.0 not now" in peer.mta.log_text()[seen:])
+        wait_for("a try at each of the three", lambda: peer.mta.log_text()[seen:].count(
+            "stat=Deferred: 450 4.2.0 not now") == 3)
         peer.warden.kill("mxwardend")
         for sink in peer.sinks.values():
             sink.mode = "accept"
