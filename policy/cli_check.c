@@ -72,12 +72,11 @@ static void print_json(const struct cli *cli, const struct mtacheck *findings)
 
 int cli_check(const struct cli *cli)
 {
-    static struct cli_check_standings standings;
+    struct cli_check_standings standings = {0};
     struct mtacheck findings = {0};
     struct conf *conf = check_conf(cli, &findings);
     int code;
 
-    standings.count = 0;
     if (conf) {
         cli_check_daemon(cli, conf, &standings, &findings);
         cli_check_mta(conf, &standings, &findings);

@@ -2,9 +2,9 @@
  * One SMTP session that asks a server to send what it holds for some domains: connect, banner,
  * EHLO, an ETRN for each, QUIT (RFC 1985).
  *
- * Every domain gets an answer, whatever becomes of the session: the server's own words, or why there
- * are none. Bounded: ETRN_MAX domains (Postfix takes more than a hundred ETRN for junk), time,
- * and what may be read.
+ * Every domain gets an answer, whatever becomes of the session: the server's own words, or why
+ * there are none. Bounded: ETRN_MAX domains (Postfix takes more than a hundred ETRN for junk),
+ * time, and what may be read.
  */
 #ifndef POLICY_ETRN_H
 #define POLICY_ETRN_H

@@ -2,8 +2,8 @@
  * Queues that are emptied when a better tier is back (SPEC 4, `flush`; RFC 1985).
  *
  * A backup host queues what it cannot pass on, and tries again in its own time, minutes or an hour
- * later. For each domain with `flush` this file knows the hosts that its mail may go to: better than
- * this one in the ordering, or the pool's. When the best tier in use becomes a better one
+ * later. For each domain with `flush` this file knows the hosts that its mail may go to: better
+ * than this one in the ordering, or the pool's. When the best tier in use becomes a better one
  * (recovery.h), the server that `flush` names gets an ETRN at once, once a recovery; etrn_queue.h
  * sends it. In use: up by its probes, and neither drained nor overridden down.
  *
