@@ -146,13 +146,19 @@ static void drop(struct store *store, const char *why)
         store->changed(store->changed_arg, false);
 }
 
-/* hiredis frees its context by itself: the link must not be closed once more. */
+/* hiredis frees its context by itself: the link must not be closed once more. A server that turns us
+ * away (DENIED: protected mode) says so first, and that tells more. */
 static void on_gone(void *arg, const char *why)
 {
     struct store *store = arg;
+    const char *words = NULL;
+    char said[WHY_SIZE];
 
+    if (store->phase == PHASE_GREETING && store->sent)
+        batch_trouble(store->sent, &words);
+    snprintf(said, sizeof(said), "%s", words ? words : why);
     store->link = NULL;
-    drop(store, why);
+    drop(store, said);
 }
 
 static void on_deadline(evutil_socket_t fd, short what, void *arg)

@@ -9,7 +9,8 @@ PAGE = """# Mail while Redis fails
 This page is written by `make chaos`. Two MX hosts with real Postfix, mxwardend and mxwarden-milter
 (mode `defer`) share three Redis with three Sentinels (`sentinel://`, a user with exactly the manual's
 rights), all in private network namespaces on one machine. smtp-source sends to both from four hosts
-while something befalls Redis every {interval} s. The Sentinels call a Redis down after a second.
+while something befalls Redis every {interval} s. The Sentinels call a Redis down after a second, and
+look at each other and at the servers twice a second (in life every two and ten seconds).
 
 - **Lost**: sent, and at the end neither delivered nor queued, by recipient, from the books of
   smtp-source, of the hosts that the mail ends at, and of Postfix; mxwarden is not asked.

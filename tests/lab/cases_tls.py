@@ -52,7 +52,7 @@ def recipe_works(world):
     server = host.start("redis-server", "--port", 0, "--tls-port", TLS_PORT, "--bind", ADDRESS,
                         "--tls-cert-file", folder / "s.pem", "--tls-key-file", folder / "s.key",
                         "--tls-ca-cert-file", folder / "ca.pem", "--tls-auth-clients", "no",
-                        "--save", "", "--dir", folder, "--user", *acl_words())
+                        "--protected-mode", "no", "--save", "", "--dir", folder, "--user", *acl_words())
     file = mx2.folder / "stunnel.conf"
 
     def start(**changes):

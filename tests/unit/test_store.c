@@ -340,6 +340,32 @@ static void test_full_server(void **state)
     world_close(&world);
 }
 
+/* A server that turns us away after a word (protected mode): the word is told, not the end. */
+static void test_turned_away(void **state)
+{
+    static const struct fake_rule rule[] = {{"INFO", "-DENIED protected mode\r\n", 0},
+                                            {"ROLE", NULL, 0}};
+    struct world world;
+    struct fake fake;
+    struct store_options options;
+
+    (void)state;
+    world_open(&world);
+    fake_open(&fake, world.base);
+    world.fake = &fake;
+    fake.rule = rule;
+    fake.rules = 2;
+    options = options_at(fake.path);
+    world_start(&world, &options);
+    box_wait(world.base, is_told, &world.notices, 100); /* it waits for ROLE */
+    assert_int_equal(fake.connections, 1);
+    fake_forget(&fake, 0);
+    assert_true(box_wait(world.base, is_told, &world.notices, SOON));
+    assert_non_null(strstr(world.notices.last[NOTICE_REDIS_DOWN], "DENIED"));
+    assert_non_null(strstr(store_trouble(world.store), "DENIED"));
+    world_close(&world);
+}
+
 /* Answers to one GET, and what the asker hears. */
 
 #define TEN(x)     x x x x x x x x x x
@@ -830,6 +856,7 @@ int main(void)
         cmocka_unit_test(test_what_a_greeting_tells),
         cmocka_unit_test(test_refusal_told_once),
         cmocka_unit_test(test_full_server),
+        cmocka_unit_test(test_turned_away),
         cmocka_unit_test(test_answers),
         cmocka_unit_test(test_answers_byte_by_byte),
         cmocka_unit_test(test_endless_answer),
