@@ -4,7 +4,7 @@
 #   make run        installs what is missing, builds, starts both daemons in the foreground
 #   make check      installs what the tests need, builds, runs every test
 #   make install    DESTDIR= PREFIX= as usual
-#   make lint mutants tsan fuzz bench demo harm pool domains
+#   make lint mutants tsan fuzz bench demo harm pool domains sim
 #
 # CC, CFLAGS, LDFLAGS, DESTDIR, PREFIX are the caller's. SAN=1 builds with ASan and UBSan, TSAN=1
 # with the thread sanitiser, each into a build folder of its own.
@@ -183,6 +183,12 @@ chaos:
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@scripts/chaos $(B)
 
+# What sites of several sizes need of Redis, into doc/capacity.md: some six minutes.
+sim:
+	@scripts/packages build check
+	@$(MAKE) --no-print-directory $(JOBS) all
+	@scripts/sim $(B)
+
 mutants:
 	@scripts/packages build check
 	@scripts/mutants $(B)
@@ -200,7 +206,7 @@ install: all
 clean:
 	rm -rf build build-fuzz build-san build-tsan build-clang
 
-.PHONY: all run check tests lint bench domains demo mutants properties harm pool tsan install clean
+.PHONY: all run check tests lint bench domains demo mutants properties harm sim pool tsan install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(DEPS)
