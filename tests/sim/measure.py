@@ -9,6 +9,7 @@ import traffic
 # What an idle site costs is taken over several probes and heartbeats.
 IDLE_SECONDS = 20
 YIELD_SECONDS = 6  # longer than the site's yield_after
+COUNTERS_SECONDS = 15
 RATE = 250  # messages a second of a measurement, well within one machine's means
 FIELDS = {"bytes_in": "total_net_input_bytes", "bytes_out": "total_net_output_bytes",
           "cpu": "used_cpu_(?:user|sys)", "memory": "used_memory_dataset"}
@@ -93,7 +94,10 @@ def measure(site, count, rate=RATE, idle_seconds=IDLE_SECONDS, say=lambda _: Non
     for title, counter, jobs in Kinds(site, count).rows():
         counted, before = site.counted(counter), read(site)
         actions = traffic.play(jobs, rate)
-        time.sleep(2.5)  # the counters of these, too
+        # The counters of these belong to what they cost; a busy machine is slow to send them.
+        end = time.monotonic() + COUNTERS_SECONDS
+        while site.counted(counter) < counted + count and time.monotonic() < end:
+            time.sleep(0.5)
         numbers = each(between(before, read(site), quiet)[0], count)
         came = site.counted(counter) - counted
         # A busy machine may miss the 100 ms of a look, and then accepts otherwise.
