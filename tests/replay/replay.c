@@ -1,10 +1,11 @@
 /*
- * The replay: scenarios in scripted time. With the name of a group only that. REPLAY_LOG=1 in the
- * environment prints every log line.
+ * The replay: scenarios in scripted time. With the name of a group only that; -l lists the groups.
+ * REPLAY_LOG=1 in the environment prints every log line.
  */
 #include "tests/replay/replay.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct {
@@ -23,7 +24,9 @@ int main(int argc, char **argv)
     int failed = 0;
 
     for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
-        if (argc < 2 || strcmp(argv[1], groups[i].name) == 0)
+        if (argc > 1 && strcmp(argv[1], "-l") == 0)
+            puts(groups[i].name);
+        else if (argc < 2 || strcmp(argv[1], groups[i].name) == 0)
             failed += groups[i].run();
     return failed;
 }
