@@ -245,9 +245,10 @@ static void test_tls(void **state)
 {
     struct conf *conf = read_text(
         "TLS", "cache { redis = rediss://mx@redis.example.com:6380 }",
-        MXW_HAS_TLS ? ""
-                    : "1: cache.redis: \"rediss://mx@redis.example.com:6380\": no TLS in this build: "
-                      "use stunnel and its local port (mxwarden.conf(5), TLS)\n");
+        MXW_HAS_TLS
+            ? ""
+            : "1: cache.redis: \"rediss://mx@redis.example.com:6380\": no TLS in this build: "
+              "use stunnel and its local port (mxwarden.conf(5), TLS)\n");
 
     (void)state;
     assert_int_equal(conf != NULL, MXW_HAS_TLS);
