@@ -34,7 +34,8 @@ struct server {
     struct etrn *session;
     struct event *timer; /* the next session */
     unsigned tries;      /* that have failed one after the other */
-    const char *sent[ETRN_MAX];
+    struct waiting
+        *sent[ETRN_MAX]; /* with the session under way; none is dropped before its answer */
     char name[SERVER_SIZE];
 };
 
@@ -54,12 +55,13 @@ static void waiting_drop(struct server *server, struct waiting *waiting)
 
 static void server_drop(struct server *server)
 {
-    struct waiting *waiting, *next;
+    struct waiting *waiting = server->waiting, *next;
 
     HASH_DEL(server->queue->server, server);
-    HASH_ITER(hh, server->waiting, waiting, next)
-    {
-        waiting_drop(server, waiting);
+    HASH_CLEAR(hh, server->waiting);
+    for (; waiting; waiting = next) {
+        next = waiting->hh.next;
+        free(waiting);
     }
     etrn_stop(server->session);
     if (server->timer)
@@ -114,11 +116,8 @@ static void on_done(void *arg, const struct etrn_answer *answer, size_t count)
         failed = failed || !is_answer(&answer[i]);
     server->tries = failed ? server->tries + 1 : 0;
     given_up = server->tries >= TRIES;
-    for (size_t i = 0; i < count; i++) {
-        struct waiting *waiting;
-        HASH_FIND_STR(server->waiting, server->sent[i], waiting);
-        take_answer(server, waiting, &answer[i]);
-    }
+    for (size_t i = 0; i < count; i++)
+        take_answer(server, server->sent[i], &answer[i]);
     if (given_up)
         server->tries = 0; /* the others of this server have their own tries */
     server_settle(server);
@@ -127,27 +126,23 @@ static void on_done(void *arg, const struct etrn_answer *answer, size_t count)
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
     struct server *server = arg;
-    struct waiting *waiting, *next;
+    struct waiting *waiting;
+    const char *domain[ETRN_MAX] = {0};
     size_t count = 0;
 
     (void)fd, (void)what;
-    HASH_ITER(hh, server->waiting, waiting, next)
-    {
-        if (count == ETRN_MAX)
-            break;
-        server->sent[count++] = waiting->domain;
+    for (waiting = server->waiting; waiting && count < ETRN_MAX; waiting = waiting->hh.next) {
+        domain[count] = waiting->domain;
+        server->sent[count++] = waiting;
     }
-    server->session =
-        etrn_start(server->queue->base, &server->addr, server->port, server->queue->name,
-                   server->sent, count, SESSION_MS, on_done, server);
+    server->session = etrn_start(server->queue->base, &server->addr, server->port,
+                                 server->queue->name, domain, count, SESSION_MS, on_done, server);
     if (!server->session) {
         schedule(server, FIRST_WAIT_MS);
         return;
     }
-    for (size_t i = 0; i < count; i++) {
-        HASH_FIND_STR(server->waiting, server->sent[i], waiting);
-        waiting->sent = true;
-    }
+    for (size_t i = 0; i < count; i++)
+        server->sent[i]->sent = true;
 }
 
 /* NULL when out of memory. */
