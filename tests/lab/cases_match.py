@@ -15,7 +15,7 @@ MATCH = """
 match "gw*.mail.example.net" {{ route = "pool gateways" }}
 domain "srv.example.org" {{ guard {{ mode = "off" }} route = "srv" }}
 domain "known.example.org" {{ guard {{ mode = "off" }} route = "mx" }}
-cache {{ redis = "{redis}" entries = {entries} }}
+cache {{ {redis} entries = {entries} }}
 """
 GATEWAYS = "OK smtp:[gw"
 KNOWN = "OK smtp:[store.example.net]:25"
