@@ -183,7 +183,7 @@ chaos:
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@scripts/chaos $(B)
 
-# What sites of several sizes need of Redis, into doc/capacity.md: some six minutes.
+# What sites of several sizes need of Redis, into doc/capacity.md: nine minutes.
 sim:
 	@scripts/packages build check
 	@$(MAKE) --no-print-directory $(JOBS) all

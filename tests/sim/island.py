@@ -3,8 +3,8 @@ and mail servers that are just enough for the daemons' own probes.
 
 Half of the nodes are the preferred hosts of example.com, the others its backups, on addresses
 2001:db8::1 and so on; MX names have up to four addresses each. A mail server here says its banner
-and tells its node's policy socket of a probe, as a milter would; mail itself is played by asking the
-policy sockets (traffic.py)."""
+and tells its node's policy socket of a probe, as a milter would; mail itself is played by asking
+the policy sockets (traffic.py)."""
 import asyncio
 import json
 import pathlib
@@ -74,8 +74,8 @@ class Node:
 
 
 class Site:
-    """nodes of them. patience is cache.timeout; redis_of says where a node finds Redis, where that is
-    not its socket."""
+    """nodes of them. patience is cache.timeout; redis_of says where a node finds Redis, where
+    that is not its socket."""
 
     def __init__(self, island, bin_folder, nodes, interval="5s", patience="100ms",
                  redis_of=None):

@@ -35,8 +35,8 @@ host, and every such write is told to all nodes: that grows with the square of t
 
 ## A message
 
-A message is its connect and one recipient, of a client that nobody has seen before (rows 3 to 7: but
-for what their name says). With {nodes} nodes, {better} of them preferred:
+A message is its connect and one recipient. Its client is known by nothing but what the row says.
+With {nodes} nodes, {better} of them preferred:
 
 {messages}
 
@@ -45,13 +45,14 @@ With {few_nodes} nodes, {few_better} of them preferred:
 {few_messages}
 
 `kept` is what the data grow by; `-` is what could not be told from the bustle of the nodes
-themselves. The sites below are reckoned with the most processor time of all sizes measured. A look asks for each identity of the client at each preferred address,
-in one command a sixty keys: more preferred addresses make looks longer, not more.
+themselves, which vary by more. A look asks for each identity of the client at each preferred address,
+sixty keys a command: more preferred addresses make looks longer, hardly more.
 
 
 ## Two sites
 
-For this mix of a hundred messages: {mix}.
+For this mix of a hundred messages: {mix}. Each
+is reckoned with the most that it cost at any size measured, of {sizes} nodes.
 
 | messages a second | commands a second | in, Mbit/s | out, Mbit/s | processors | Redis servers |
 |---|---|---|---|---|---|
@@ -79,17 +80,15 @@ def make(found, interval):
     between probes."""
     most, few = max(found), min(found)
     quiet, rows, info = found[most]
-    numbers = dict(rows)
-    # What a message costs the processor is lost in the bustle of a large site: the most counts.
-    for kind in MIX:
-        numbers[kind] = {**numbers[kind], "cpu": max(dict(other)[kind]["cpu"]
-                                                     for _, other, _ in found.values())}
+    # On a large site some numbers are lost in the bustle: the most of all sizes counts.
+    numbers = {kind: {name: max(dict(other)[kind].get(name, 0) for _, other, _ in found.values())
+                      for name in quiet} for kind in MIX}
     mixed = {name: sum(numbers[kind][name] * share for kind, share in MIX.items()) / 100
              for name in quiet}
     return PAGE.format(
         nodes=most, better=most // 2, few_nodes=few, few_better=few // 2,
         version=re.search(r"redis_version:(\S+)", info).group(1),
-        interval=interval, times=interval / 5, processor=model(), busy=BUSY, kept=max(mixed["memory"], 0),
+        sizes=", ".join(map(str, sorted(found))), interval=interval, times=interval / 5, processor=model(), busy=BUSY, kept=max(mixed["memory"], 0),
         idle="\n".join(row(nodes, f"{measure.commands(idle):,.0f}", f"{idle['bytes_in'] / 1e3:,.0f}",
                            f"{idle['bytes_out'] / 1e3:,.0f}", f"{idle['cpu']:.1%}")
                        for nodes, (idle, _, _) in sorted(found.items())),
@@ -107,8 +106,8 @@ def row(*cells):
 def table(rows):
     return "\n".join([row("", "commands", "bytes in", "bytes out", "processor, µs", "kept, bytes"),
                       "|---|---|---|---|---|---|"] +
-                     [row(title, f"{measure.commands(numbers):.1f}", f"{numbers['bytes_in']:,.0f}",
-                          f"{numbers['bytes_out']:,.0f}", noisy(numbers["cpu"] * 1e6),
+                     [row(title, f"{measure.commands(numbers):.1f}", noisy(numbers["bytes_in"]),
+                          noisy(numbers["bytes_out"]), noisy(numbers["cpu"] * 1e6),
                           noisy(numbers["memory"])) for title, numbers in rows])
 
 

@@ -1,6 +1,6 @@
-"""Messages at a site's policy sockets, as its milters would ask about them: a question at connect and
-one at RCPT each. A client is a network of its own with a verified name of its own, so that nothing but
-itself makes it known."""
+"""Messages at a site's policy sockets, as its milters would ask about them: a question at connect
+and one at RCPT each. A client is a network of its own with a verified name of its own, so that
+nothing but itself makes it known."""
 import asyncio
 import itertools
 
