@@ -31,7 +31,7 @@ static void take_override(const struct engine_question *q, struct tier_host *hos
 
     host->override = engine_override(value.state);
     if (value.has_weight)
-        host->weight = value.weight;
+        host->weight = route_weight(&q->route.plan, value.weight);
 }
 
 /* Whether the route is that of a pool, or of a domain that the configuration names. */
@@ -49,7 +49,8 @@ static const struct facts *find_addr(const struct order *order, const char *name
     return NULL;
 }
 
-/* By its addresses, under a name that no stranger chose: there are as many as the site has. */
+/* By its addresses, under a name and at a port that no stranger chose: there are as many as the site
+ * has. */
 static void look_at_claimed(const struct engine_question *q, struct tier_host *host)
 {
     const struct engine_parts *parts = &q->engine->parts;
@@ -65,8 +66,9 @@ static void look_at_claimed(const struct engine_question *q, struct tier_host *h
         if (!site_is_claimed(parts->site, &all[i]))
             continue;
         claimed++;
-        watch_want(parts->watch, net_addr_format(&all[i], name), host->port, &all[i], WATCH_ROUTE,
-                   NULL);
+        if (host->port == FACTS_SMTP_PORT)
+            watch_want(parts->watch, net_addr_format(&all[i], name), host->port, &all[i],
+                       WATCH_ROUTE, NULL);
         if (watch_get_address(parts->watch, &all[i], host->port, &view))
             down += view.health.state == HEALTH_DOWN;
     }

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { SRV_SPREAD = 100 };
+
 static const struct conf_pool *plan_pool(const struct route_plan *plan)
 {
     return plan->route == CONF_ROUTE_POOL ? plan->routing->pool : NULL;
@@ -93,12 +95,18 @@ static enum tier_resolve mx_resolve(enum order_resolve resolve)
     return TIER_MAY_RESOLVE;
 }
 
-/* An MX record has no weight, so the configuration may. Weights of SRV records are spread so far
- * that 0 gets next to nothing beside any other, and an equal share among its like (RFC 2782). */
+/* Weights of SRV records are spread so far that there is room below 1 (order_weight). */
+uint32_t route_weight(const struct route_plan *plan, uint32_t weight)
+{
+    return plan->route == CONF_ROUTE_SRV ? SRV_SPREAD * weight : weight;
+}
+
+/* An MX record has no weight, so the configuration may. An SRV record's 0 gets next to nothing
+ * beside any other, and an equal share among its like (RFC 2782). */
 static uint32_t order_weight(const struct route_plan *plan, const struct facts_host *host)
 {
     if (plan->route == CONF_ROUTE_SRV)
-        return host->weight ? 100U * host->weight : 1;
+        return host->weight ? route_weight(plan, host->weight) : 1;
     return conf_find_weight(plan->routing, host->name);
 }
 

@@ -80,6 +80,8 @@ void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
                 const struct route_self *self);
 
 /* random is used for stick = none only. */
+/* A weight said by hand about a host of the plan, in the unit of its hosts' weights. */
+uint32_t route_weight(const struct route_plan *plan, uint32_t weight);
 void route_choose(const struct route_facts *facts, uint64_t random, struct route_choice *out);
 
 /* The socketmap reply. Always terminated, never empty. */

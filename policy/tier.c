@@ -86,8 +86,8 @@ uint64_t tier_minus_log2(uint64_t hash)
     return (UINT64_C(64) << 32) - (((uint64_t)(63 - shift) << 32) | fraction);
 }
 
-/* -log2(u) is below 2^39 and a weight below 2^26, so the quotient keeps 24 bits beyond the
- * logarithm's own. */
+/* -log2(u) is below 2^39, so the dividend fits; a weight is below 2^33 (that of an SRV record, see
+ * route.c; others below 2^26), so of the logarithm's 32 bits behind the point 23 count at least. */
 static uint64_t score(const struct tier_host *host, const char *key)
 {
     char name[NAME_SIZE + 8];

@@ -106,6 +106,47 @@ static void srv_never_names_this_host(void **state)
     site_close(&site);
 }
 
+/* By hand, in the unit of the records: "60" is what 60 there is. */
+static void srv_weight_by_hand(void **state)
+{
+    struct site site = open_srv("10 60 25 a.example.net,10 40 25 b.example.net");
+    char before[20][256], address[64];
+
+    (void)state;
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(address, sizeof address, "transport user%u@srv.example.net", i);
+        snprintf(before[i], sizeof before[i], "%s", world_map(site.mx2, address));
+    }
+    world_redis("HSET mxw1:override:a.example.net:25 weight 60");
+    world_run(1000);
+    for (unsigned i = 0; i < 20; i++) {
+        snprintf(address, sizeof address, "transport user%u@srv.example.net", i);
+        assert_string_equal(world_map(site.mx2, address), before[i]);
+    }
+    site_close(&site);
+}
+
+/* Whoever owns a zone may name our own hosts, and any port. */
+static void srv_of_strangers_chooses_no_port(void **state)
+{
+    static const char conf[] = SITE_CONF("mx4.example.com", "match \"gw*\" { route = \"srv\" }\n");
+    struct site site = site_start(SITE_CONF("mx1.example.com", ""), conf);
+    const char *hosts;
+
+    (void)state;
+    world_set_mx("x.example.org", "10 gw.example.org");
+    world_set_srv("x.example.org", "10 0 9999 in1.example.org,20 0 25 in2.example.org");
+    world_set_addr("gw.example.org", "203.0.113.80");
+    world_set_addr("in1.example.org", MX1);
+    world_set_addr("in2.example.org", MX1);
+    expect_map(site.mx2, "u@x.example.org", "OK smtp:[in1.example.org]:9999, [in2.example.org]:25");
+    world_run(MINUTE);
+    hosts = world_control(site.mx2, "{\"command\": \"hosts\"}");
+    assert_non_null(strstr(hosts, MX1));
+    assert_null(strstr(hosts, "9999"));
+    site_close(&site);
+}
+
 static void srv_by_match(void **state)
 {
     static const char conf[] = SITE_CONF("mx2.example.com", "match \"gw*\" { route = \"srv\" }\n");
@@ -228,6 +269,8 @@ int replay_srv(void)
         cmocka_unit_test(srv_without_records_is_not_found),
         cmocka_unit_test(srv_nothing_known_is_not_found),
         cmocka_unit_test(srv_never_names_this_host),
+        cmocka_unit_test(srv_weight_by_hand),
+        cmocka_unit_test(srv_of_strangers_chooses_no_port),
         cmocka_unit_test(srv_by_match),
         cmocka_unit_test(survey_is_no_burst),
         cmocka_unit_test(survey_goes_on_in_silence),
