@@ -66,13 +66,18 @@ static char *last_key(enum facts_kind kind, const char *name, char out[NAME_SIZE
     return out;
 }
 
+/* "No MX" is as good an answer as any: the domain's own address serves. */
+static bool is_good(const struct facts *facts)
+{
+    return facts->state == FACTS_OK || (facts->kind == FACTS_MX && facts->state == FACTS_NONE);
+}
+
 static void remember(struct survey *survey, enum facts_kind kind, const char *name,
                      const struct facts *facts)
 {
     char key[NAME_SIZE + 2];
 
-    if (facts && facts->state == FACTS_OK &&
-        local_get(survey->last, last_key(kind, name, key), 0) != facts)
+    if (facts && is_good(facts) && local_get(survey->last, last_key(kind, name, key), 0) != facts)
         local_put(survey->last, key, facts_ref(facts), 0, INT64_MAX);
 }
 
