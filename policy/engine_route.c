@@ -33,7 +33,11 @@ static void answer(struct engine_question *q)
 {
     struct route_choice choice;
     struct route_self self = {
-        .has_name = has_self_name, .has_addr = has_self_addr, .arg = q->engine->parts.site};
+        .has_name = has_self_name,
+        .has_addr = has_self_addr,
+        .arg = q->engine->parts.site,
+        .is_unsure = !site_knows_self(q->engine->parts.site),
+    };
     char reply[ROUTE_REPLY_SIZE];
     uint64_t random = 0;
 

@@ -145,22 +145,28 @@ static bool has_self(const struct order *order, const struct route_self *self)
     return false;
 }
 
-/* Where this host is in none of the places that are known, it may be in one that is not: then only
- * what is better than any of these is named, and the best tier in any case, since mail sent to a
- * worse one could come back here (SPEC 6.2). */
-static void keep_better_than_unknown(struct route_facts *facts)
+static bool may_be_self(const struct tier_host *host, const struct route_self *self)
+{
+    return host->resolve == TIER_MAY_RESOLVE || (self->is_unsure && host->resolve == TIER_RESOLVES);
+}
+
+/* Where this host is in none of the places that are known, it may be in one that is not (or, not
+ * sure of its own addresses, in any): then only what is better than any of these is named, and the
+ * best tier in any case, since mail sent to a worse one could come back here (SPEC 6.2). */
+static void keep_better_than_unknown(struct route_facts *facts, const struct route_self *self)
 {
     uint32_t unknown = UINT32_MAX;
     size_t kept = 0;
 
     for (size_t i = 0; i < facts->host_count; i++)
-        if (facts->host[i].resolve == TIER_MAY_RESOLVE && facts->host[i].tier < unknown)
+        if (may_be_self(&facts->host[i], self) && facts->host[i].tier < unknown)
             unknown = facts->host[i].tier;
     if (facts->self_in_set)
         return;
     while (kept < facts->host_count &&
            (facts->host[kept].tier < unknown || facts->host[kept].tier == facts->host[0].tier))
         kept++;
+    facts->withheld = facts->host_count - kept;
     facts->host_count = kept;
 }
 
@@ -194,12 +200,13 @@ void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
 
     facts->host_count = 0;
     facts->self_in_set = false;
+    facts->withheld = 0;
     facts->self_in_mx = has_self(facts->mx, self);
     if (pool)
         fill_pool(facts, pool, pool_addr, self);
     else {
         fill_order(facts, self);
-        keep_better_than_unknown(facts);
+        keep_better_than_unknown(facts, self);
     }
     keep_what_can_be_named(facts);
 }
@@ -316,6 +323,13 @@ static void settle_empty(const struct route_facts *facts, struct route_choice *o
         decide_unknown(facts, out, "no host of the ordering has an address");
 }
 
+/* What could be named is of no use now, and others were withheld: by the MX the MTA, which finds out
+ * by itself where it is, would get on with these. */
+static bool is_better_by_mx(const struct route_facts *facts, const struct tier_pick *pick)
+{
+    return facts->plan.route == CONF_ROUTE_MX && facts->withheld > 0 && pick->health_ignored;
+}
+
 /* Why nothing was planned. */
 static const char *explain_off(const struct route_plan *plan)
 {
@@ -354,7 +368,9 @@ void route_choose(const struct route_facts *facts, uint64_t random, struct route
     out->transport = plan_transport(&facts->plan);
     make_key(facts, random, out->key, sizeof out->key);
     tier_choose(facts->host, facts->host_count, out->key, spill_of(pool), &out->pick);
-    if (out->pick.count > 0)
+    if (is_better_by_mx(facts, &out->pick))
+        decide(out, ROUTE_NOTFOUND, "the best cannot be used, and this host may be the next best");
+    else if (out->pick.count > 0)
         decide(out, ROUTE_HOSTS,
                out->pick.health_ignored        ? "no host is usable, so health is ignored"
                : spill_of(pool) == TIER_STRICT ? "first usable tier, drawn by weight"

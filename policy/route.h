@@ -48,8 +48,9 @@ struct route_facts {
     const struct order *order; /* mx, primary, srv; NULL until gathered */
     bool self_in_mx;           /* a host of mx is this host */
     bool self_in_set;          /* one of order is */
-    size_t unnamed;            /* hosts left out because the map has no words for them */
-    size_t host_count;         /* the pool's, or the order's, with health and overrides filled */
+    size_t withheld;   /* hosts left out because this host may be a better one, or as good */
+    size_t unnamed;    /* hosts left out because the map has no words for them */
+    size_t host_count; /* the pool's, or the order's, with health and overrides filled */
     struct tier_host host[TIER_MAX_HOSTS];
 };
 
@@ -75,13 +76,14 @@ struct route_self {
     bool (*has_name)(void *arg, const char *name);
     bool (*has_addr)(void *arg, const struct net_addr *addr);
     void *arg;
+    bool is_unsure; /* not all of its addresses are known yet */
 };
 void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
                 const struct route_self *self);
-
-/* random is used for stick = none only. */
 /* A weight said by hand about a host of the plan, in the unit of its hosts' weights. */
 uint32_t route_weight(const struct route_plan *plan, uint32_t weight);
+
+/* random is used for stick = none only. */
 void route_choose(const struct route_facts *facts, uint64_t random, struct route_choice *out);
 
 /* The socketmap reply. Always terminated, never empty. */

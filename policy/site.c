@@ -83,6 +83,12 @@ bool site_is_self_addr(const struct site *site, const struct net_addr *addr)
     return conf_nets_have(&conf->own.nets, addr) || facts_have_addr(site->facts, addr);
 }
 
+/* Where `own` says it, nobody has to wait for a name that cannot be looked up. */
+bool site_knows_self(const struct site *site)
+{
+    return site->conf->own.nets.count > 0 || (site->facts && site->facts->state != FACTS_FAIL);
+}
+
 /* --- claims ----------------------------------------------------------------------------------- */
 
 static bool has_claim(const struct site *site, const struct net_addr *addr)

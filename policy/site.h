@@ -37,6 +37,9 @@ void site_set_conf(struct site *site, struct conf *conf);
 bool site_is_self_name(const struct site *site, const char *name);
 bool site_is_self_addr(const struct site *site, const struct net_addr *addr);
 
+/* Whether that is all: false until the DNS has said what the addresses of the node's name are. */
+bool site_knows_self(const struct site *site);
+
 /* Whether mail that reaches addr reaches a listener of this host: its own, or one that it was asked
  * about in the last hour. */
 bool site_is_listener(const struct site *site, const struct net_addr *addr);

@@ -220,6 +220,49 @@ static void backup_sends_to_the_primary(void **state)
     site_close(&site);
 }
 
+/* As long as the DNS does not say where this host is, it may be wherever it is not known by name. */
+static void backup_that_does_not_know_itself(void **state)
+{
+    struct site site = {0};
+
+    (void)state;
+    world_open();
+    site_zone();
+    world_set_mx("p.example.com", "10 mx1.example.com,20 backup.example.com,30 c.example.net");
+    world_set_addr("backup.example.com", MX2);
+    world_set_addr("c.example.net", "203.0.113.3");
+    world_set_addr("mx2.example.com", "fail");
+    site.mx2 = world_start(SITE_CONF("mx2.example.com", PRIMARY), MX2);
+    world_run(10000);
+    expect_map(site.mx2, "u@p.example.com", "OK smtp:[mx1.example.com]:25");
+    world_set_addr("mx2.example.com", MX2);
+    world_run(MINUTE);
+    expect_map(site.mx2, "u@p.example.com", "OK smtp:[mx1.example.com]:25");
+    world_set_mx("p.example.com", "10 mx1.example.com,30 c.example.net");
+    world_run(6 * MINUTE);
+    expect_map(site.mx2, "u@p.example.com", "OK smtp:[mx1.example.com]:25, [c.example.net]:25");
+    site_close(&site);
+}
+
+/* That there is no MX is a good answer, too. */
+static void implicit_mx_is_remembered(void **state)
+{
+    struct site site = {0};
+
+    (void)state;
+    world_open();
+    site_zone();
+    world_set_mx("p.example.com", "none");
+    world_set_addr("p.example.com", "203.0.113.5");
+    site.mx2 = world_start(SITE_CONF("mx2.example.com", PRIMARY), MX2);
+    world_run(2 * MINUTE);
+    expect_map(site.mx2, "u@p.example.com", "OK smtp:[p.example.com]:25");
+    world_set_dns(WORLD_DNS_SERVFAIL);
+    world_run(60 * MINUTE);
+    expect_map(site.mx2, "u@p.example.com", "OK smtp:[p.example.com]:25");
+    site_close(&site);
+}
+
 static void null_mx_is_an_error_for_good(void **state)
 {
     struct site site =
@@ -277,6 +320,8 @@ int replay_route(void)
         cmocka_unit_test(odd_recipients_have_a_pool_too),
         cmocka_unit_test(poisoned_ordering_changes_no_route),
         cmocka_unit_test(backup_sends_to_the_primary),
+        cmocka_unit_test(backup_that_does_not_know_itself),
+        cmocka_unit_test(implicit_mx_is_remembered),
         cmocka_unit_test(null_mx_is_an_error_for_good),
         cmocka_unit_test(sections_for_parents_and_addresses),
     };
