@@ -53,31 +53,47 @@ struct local *engine_new_pins(void)
 
 /* --- the view ----------------------------------------------------------------------------------- */
 
+/* Asked for once a view, not for each address: the kernel lists all of them each time. */
+struct self {
+    const struct site *site;
+    struct ifaddrs *interfaces; /* NULL: cannot tell */
+};
+
 static bool has_self_name(void *arg, const char *name)
 {
-    const struct engine_question *q = arg;
+    const struct self *self = arg;
 
-    return site_is_self_name(q->engine->parts.site, name);
+    return site_is_self_name(self->site, name);
 }
 
 /* Beside what is called self, addresses of interfaces: Postfix knows itself by these, and would
  * bounce where it finds itself the best that is left. */
 static bool has_self_addr(void *arg, const struct net_addr *addr)
 {
-    const struct engine_question *q = arg;
-    struct ifaddrs *all, *at;
+    const struct self *self = arg;
     struct net_addr own;
-    bool found = site_is_self_addr(q->engine->parts.site, addr);
 
-    if (found)
+    if (!self->interfaces || site_is_self_addr(self->site, addr))
         return true;
-    if (getifaddrs(&all) != 0)
-        return true; /* cannot tell */
-    for (at = all; at && !found; at = at->ifa_next)
-        found = at->ifa_addr && net_addr_from_sockaddr(at->ifa_addr, &own, NULL) &&
-                net_addr_equal(&own, addr);
-    freeifaddrs(all);
-    return found;
+    for (const struct ifaddrs *at = self->interfaces; at; at = at->ifa_next)
+        if (at->ifa_addr && net_addr_from_sockaddr(at->ifa_addr, &own, NULL) &&
+            net_addr_equal(&own, addr))
+            return true;
+    return false;
+}
+
+static bool can_judge(const struct engine_question *q, const struct order *order)
+{
+    struct self arg = {.site = q->engine->parts.site};
+    const struct route_self self = {
+        .has_name = has_self_name, .has_addr = has_self_addr, .arg = &arg};
+    bool can;
+
+    if (getifaddrs(&arg.interfaces) != 0)
+        arg.interfaces = NULL;
+    can = site_knows_self(arg.site) && dnsfilter_can_judge(order, &self);
+    freeifaddrs(arg.interfaces);
+    return can;
 }
 
 static void look_at_host(const struct engine_parts *parts, const struct order_host *from,
@@ -97,10 +113,9 @@ static void look_at_host(const struct engine_parts *parts, const struct order_ho
 
 static struct view make_view(struct engine_question *q, const struct order *order)
 {
-    struct route_self self = {.has_name = has_self_name, .has_addr = has_self_addr, .arg = q};
     struct dnsfilter_host host[FACTS_MAX_HOSTS];
 
-    if (!dnsfilter_can_judge(order, &self))
+    if (!can_judge(q, order))
         return (struct view){0};
     for (size_t i = 0; i < order->count; i++)
         look_at_host(&q->engine->parts, &order->host[i], &host[i]);
