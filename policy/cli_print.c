@@ -131,9 +131,9 @@ static void print_route(const struct cli *cli, const json_t *reply)
     if (json_array_size(json_object_get(reply, "hosts")) == 0)
         return;
     fputc('\n', cli->out);
-    cli_table_init(&table,
-                   ">PLACE|>TIER|HOST|>PORT|>WEIGHT|>NOW|>LOAD|HEALTH|OVERRIDE|RESOLVES|>SCORE|"
-                   "NOTE");
+    cli_table_init(
+        &table, ">PLACE|>TIER|HOST|>PORT|>WEIGHT|>NOW|>LOAD|HEALTH|HELD|OVERRIDE|RESOLVES|>SCORE|"
+                "NOTE");
     for (i = 0; (host = json_array_get(json_object_get(reply, "hosts"), i)); i++) {
         char place[TEXT_SIZE], tier[TEXT_SIZE], port[TEXT_SIZE], weight[TEXT_SIZE];
         char now[TEXT_SIZE], load[TEXT_SIZE], score[TEXT_SIZE];
@@ -143,6 +143,7 @@ static void print_route(const struct cli *cli, const json_t *reply)
                           text_of(host, "host"), number_text(host, "port", port),
                           number_text(host, "weight", weight), number_text(host, "effective", now),
                           number_text(host, "load", load), text_of(host, "health"),
+                          json_is_true(json_object_get(host, "held")) ? "yes" : "",
                           text_of(host, "override"), text_of(host, "resolves"),
                           number_text(host, "score", score), text_of(host, "note")});
     }

@@ -5,10 +5,9 @@
  */
 #include "policy/conf_key.h"
 
-#include "policy/conf_value.h"
-
 #include <fnmatch.h>
 #include <string.h>
+#include <strings.h>
 
 static const struct conf_later {
     enum conf_scope scope;
@@ -20,24 +19,13 @@ static const struct conf_later {
 
 enum { CONF_LATERS = sizeof conf_laters / sizeof conf_laters[0] };
 
-/* "60s" is the default "1m" in other words. */
-static bool is_default(const struct conf_key *key, const char *text)
-{
-    int64_t given, initial;
-
-    if (strcasecmp(text, key->initial) == 0)
-        return true;
-    return conf_value_duration(text, &given) && conf_value_duration(key->initial, &initial) &&
-           given == initial;
-}
-
 bool conf_later_has(const struct conf_key *key, const char *text)
 {
     for (size_t i = 0; i < CONF_LATERS; i++) {
         const struct conf_later *later = &conf_laters[i];
         if (later->scope == key->scope && strcmp(later->key, key->name) == 0 &&
             fnmatch(later->value, text, FNM_CASEFOLD) == 0)
-            return !is_default(key, text);
+            return strcasecmp(text, key->initial) != 0;
     }
     return false;
 }

@@ -49,7 +49,8 @@ static const struct {
     {"{\"command\":\"route\",\"address\":\"u@example.com\"}",
      "{\"status\":\"ok\",\"answer\":\"OK smtp:[gw1.example.net]:25\",\"route\":\"pool gateways\","
      "\"section\":\"example.com\",\"key\":\"u@example.com\",\"hosts\":[{\"tier\":10,\"host\":"
-     "\"gw1.example.net\",\"port\":25,\"weight\":60,\"effective\":30.0,\"load\":70,\"health\":"
+     "\"gw1.example.net\",\"port\":25,\"weight\":60,\"effective\":30.0,\"load\":70,\"held\":true,"
+     "\"health\":"
      "\"up\","
      "\"override\":\"\",\"resolves\":\"yes\",\"score\":123,\"place\":1,\"note\":\"chosen\"}],"
      "\"left_out\":[]}\n"},
@@ -226,7 +227,7 @@ static const struct {
     {"route", "-c FILE route u@example.com", CLI_DONE,
      "answer    OK smtp:[gw1.example.net]:25\nroute     pool gateways\n", NULL},
     {"route's hosts", "-c FILE route u@example.com", CLI_DONE,
-     "\n1\t10\tgw1.example.net\t25\t60\t30\t70\tup\t-\tyes\t123\tchosen\n", NULL},
+     "\n1\t10\tgw1.example.net\t25\t60\t30\t70\tup\tyes\t-\tyes\t123\tchosen\n", NULL},
     {"mx", "-c FILE mx example.com", CLI_DONE,
      "warning   there is only one host\n\nPREFERENCE\tHOST\tSTATE\tADDRESSES\n10\tmx1.example.com\t"
      "ok\t[192.0.2.10], [2001:db8::1]\n",
