@@ -4,6 +4,7 @@
 #include "policy/conf_reader.h"
 
 #include "policy/conf_value.h"
+#include "policy/tier.h"
 
 #include <grp.h>
 #include <stdio.h>
@@ -98,17 +99,24 @@ static void check_tier(struct conf_reader *reader, const struct conf_section *se
         conf_report(reader, section, "", section->line, true, "every host's weight is 0");
 }
 
-/* An empty pool could only ever answer with an error, which a pool never does. */
+/* An empty pool could only ever answer with an error, which a pool never does. Of one too large the
+ * last tiers would never be used. */
 void conf_check_pool(struct conf_reader *reader, const struct conf_section *section)
 {
     const struct conf_section *tier = conf_scan_first(section, CONF_TIER);
+    size_t hosts = 0;
 
     if (!reader->whole)
         return;
     if (!tier)
         conf_report(reader, section, "", section->line, true, "has no tier");
-    for (; tier; tier = conf_scan_next(tier))
+    for (; tier; tier = conf_scan_next(tier)) {
         check_tier(reader, tier);
+        hosts += conf_scan_count(tier, CONF_HOST);
+    }
+    if (hosts > TIER_MAX_HOSTS)
+        conf_report(reader, section, "", section->line, true, "has %zu hosts, more than %d", hosts,
+                    TIER_MAX_HOSTS);
 }
 
 /* Lower and upper bounds, and durations that belong together. */

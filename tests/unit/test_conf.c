@@ -817,6 +817,30 @@ static void test_references(void **state)
     conf_unref(NULL);
 }
 
+/* As many hosts as a route looks at, and one more. */
+static void test_large_pool(void **state)
+{
+    (void)state;
+    for (int hosts = 64; hosts <= 65; hosts++) {
+        struct conf_problems problems;
+        struct conf *conf;
+        char *text;
+        size_t size;
+        FILE *out = open_memstream(&text, &size);
+
+        fprintf(out, "pool \"p\" { tier \"10\" {");
+        for (int i = 1; i < hosts; i++)
+            fprintf(out, " host \"192.0.2.%d\" { }", i);
+        fprintf(out, " } tier \"20\" { host \"b.example.net\" { } } }\n");
+        fclose(out);
+        conf = conf_read(put_text("main.conf", text), true, &problems);
+        assert_int_equal(!conf, hosts > 64);
+        conf_unref(conf);
+        conf_problems_clear(&problems);
+        free(text);
+    }
+}
+
 /* A site of 10,000 domains starts and reloads in a moment, and a name of the most labels there can
  * be is found, or not, in less. */
 static void test_many_domains(void **state)
@@ -960,6 +984,7 @@ int main(void)
         cmocka_unit_test(test_walk),
         cmocka_unit_test(test_secrets),
         cmocka_unit_test(test_references),
+        cmocka_unit_test(test_large_pool),
         cmocka_unit_test(test_many_domains),
         cmocka_unit_test(test_cut_off),
         cmocka_unit_test(test_threads),
