@@ -70,19 +70,6 @@ static bool is_whole(const struct order_host *host)
            !(host->addr && (host->addr->warnings & parts));
 }
 
-static bool is_this_host(const struct order_host *host, const struct route_self *self)
-{
-    struct net_addr all[2 * FACTS_MAX_ADDRS];
-    size_t count = order_addresses(host->addr, true, all, sizeof all / sizeof *all);
-
-    if (self->has_name(self->arg, host->host.name))
-        return true;
-    for (size_t i = 0; i < count; i++)
-        if (self->has_addr(self->arg, &all[i]))
-            return true;
-    return false;
-}
-
 bool dnsfilter_can_judge(const struct order *order, const struct route_self *self)
 {
     const unsigned parts = FACTS_WARN_NULL | FACTS_WARN_CUT | FACTS_WARN_BAD_NAME;
@@ -91,7 +78,8 @@ bool dnsfilter_can_judge(const struct order *order, const struct route_self *sel
         order_has_unknown(order))
         return false;
     for (size_t i = 0; i < order->count; i++)
-        if (!is_whole(&order->host[i]) || is_this_host(&order->host[i], self))
+        if (!is_whole(&order->host[i]) ||
+            route_is_self(self, order->host[i].host.name, order->host[i].addr))
             return false;
     return true;
 }

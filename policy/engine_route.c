@@ -5,7 +5,7 @@
 #include "policy/engine_question.h"
 
 #include "policy/log.h"
-#include "policy/site.h"
+#include "policy/site_self.h"
 #include "policy/stats.h"
 #include "policy/survey.h"
 
@@ -17,27 +17,12 @@
  * takes at a time, and a host's name asks for two families. */
 enum { MATCH_LOOKUPS = 500 };
 
-static bool has_self_name(void *arg, const char *name)
-{
-    return site_is_self_name(arg, name);
-}
-
-static bool has_self_addr(void *arg, const struct net_addr *addr)
-{
-    return site_is_self_addr(arg, addr);
-}
-
 /* --- from facts to the answer ------------------------------------------------------------------ */
 
 static void answer(struct engine_question *q)
 {
     struct route_choice choice;
-    struct route_self self = {
-        .has_name = has_self_name,
-        .has_addr = has_self_addr,
-        .arg = q->engine->parts.site,
-        .is_unsure = !site_knows_self(q->engine->parts.site),
-    };
+    const struct route_self self = site_self(q->engine->parts.site);
     char reply[ROUTE_REPLY_SIZE];
     uint64_t random = 0;
 

@@ -12,7 +12,7 @@
 #include "policy/owed.h"
 #include "policy/recovery.h"
 #include "policy/route.h"
-#include "policy/site.h"
+#include "policy/site_self.h"
 #include "policy/stats.h"
 #include "policy/survey.h"
 #include "policy/watch.h"
@@ -51,16 +51,6 @@ struct candidates {
     size_t count;
     struct recovery_host host[TIER_MAX_HOSTS];
 };
-
-static bool has_self_name(void *arg, const char *name)
-{
-    return site_is_self_name(arg, name);
-}
-
-static bool has_self_addr(void *arg, const struct net_addr *addr)
-{
-    return site_is_self_addr(arg, addr);
-}
 
 /* --- looking at hosts --------------------------------------------------------------------------- */
 
@@ -153,8 +143,7 @@ static void look_at(const struct flush *flush, const struct conf_domain *section
 {
     struct address address = {0};
     struct route_facts facts = {.address = &address};
-    const struct route_self self = {
-        .has_name = has_self_name, .has_addr = has_self_addr, .arg = flush->parts.site};
+    const struct route_self self = site_self(flush->parts.site);
 
     out->count = 0;
     snprintf(address.domain, sizeof address.domain, "%s", section->domain);

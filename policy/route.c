@@ -37,8 +37,7 @@ static struct tier_host *add_host(struct route_facts *facts, const char *name, u
     return host;
 }
 
-/* Any address of the host that is this host's makes the host self: mail sent there comes back. */
-static bool is_self(const struct route_self *self, const char *name, const struct facts *addr)
+bool route_is_self(const struct route_self *self, const char *name, const struct facts *addr)
 {
     struct net_addr all[2 * FACTS_MAX_ADDRS];
     size_t count = order_addresses(addr, true, all, sizeof all / sizeof *all);
@@ -78,7 +77,7 @@ static void fill_pool(struct route_facts *facts, const struct conf_pool *pool,
                 host->self = self->has_addr(self->arg, &from->addr);
             } else {
                 host->resolve = pool_resolve(pool_addr[at]);
-                host->self = is_self(self, from->name, pool_addr[at]);
+                host->self = route_is_self(self, from->name, pool_addr[at]);
             }
         }
     }
@@ -120,7 +119,7 @@ static void fill_order(struct route_facts *facts, const struct route_self *self)
         if (!host)
             return;
         host->resolve = mx_resolve(from->resolve);
-        host->self = is_self(self, from->host.name, from->addr);
+        host->self = route_is_self(self, from->host.name, from->addr);
         facts->self_in_set = facts->self_in_set || host->self;
     }
 }
@@ -140,7 +139,7 @@ static bool has_self(const struct order *order, const struct route_self *self)
 {
     for (size_t i = 0; order && i < order->count; i++)
         if (is_on_loopback(order->host[i].addr) ||
-            is_self(self, order->host[i].host.name, order->host[i].addr))
+            route_is_self(self, order->host[i].host.name, order->host[i].addr))
             return true;
     return false;
 }

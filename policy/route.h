@@ -80,6 +80,8 @@ struct route_self {
 };
 void route_fill(struct route_facts *facts, const struct facts *const *pool_addr,
                 const struct route_self *self);
+/* Whether the host is this one. Any of its addresses makes it so: mail sent there comes back. */
+bool route_is_self(const struct route_self *self, const char *name, const struct facts *addr);
 /* A weight said by hand about a host of the plan, in the unit of its hosts' weights. */
 uint32_t route_weight(const struct route_plan *plan, uint32_t weight);
 

@@ -6,7 +6,7 @@
 #include "cache/facts.h"
 #include "cache/net.h"
 #include "policy/order_judge.h"
-#include "policy/site.h"
+#include "policy/site_self.h"
 
 #include <jansson.h>
 
@@ -52,16 +52,6 @@ static const char *origin_of(const struct facts *mx)
     return mx->own ? "dns" : "redis";
 }
 
-static bool has_self_name(void *arg, const char *name)
-{
-    return site_is_self_name(arg, name);
-}
-
-static bool has_self_addr(void *arg, const struct net_addr *addr)
-{
-    return site_is_self_addr(arg, addr);
-}
-
 static void add_finding(void *arg, enum order_level level, const char *text)
 {
     json_array_append_new(arg,
@@ -79,8 +69,7 @@ static const char *failure_of(const struct order *order)
 
 json_t *show_mx(const char *domain, const struct order *order, struct site *site, int64_t now)
 {
-    const struct route_self self = {
-        .has_name = has_self_name, .has_addr = has_self_addr, .arg = site};
+    const struct route_self self = site_self(site);
     const struct facts *mx = order->mx;
     const char *failure = failure_of(order);
     json_t *findings = json_array(), *shown;

@@ -388,12 +388,14 @@ static void dns_later(void **state)
     strcpy(conf.node, "mx3.example.com");
     struct site *late = site_new(base, &conf, &wall, (struct fetch *)&conf, (struct store *)&fake);
     assert_false(site_is_self_addr(late, &addr));
+    assert_false(site_knows_self(late));
     assert_non_null(waiting);
     fetch_done *done = waiting;
     waiting = NULL;
     dns_says("192.0.2.3", NULL);
     done(waiting_arg, facts_ref(known));
     assert_true(site_is_self_addr(late, &addr));
+    assert_true(site_knows_self(late));
     assert_non_null(site_find(late, &addr));
     dns_says("192.0.2.4", NULL); /* it moves */
     site_beat(late);
