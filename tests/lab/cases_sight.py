@@ -13,10 +13,10 @@ from cases import case
 from smtp import Session
 from waiting import check, same, wait_for
 from warden import policy_request, read_action
-from world import MX1, MX2, together
+from world import MX1, MX1_6, MX2, MX2_6, together
 
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "doc/redis-cli.md"
-VISITOR, BYPASSER = "198.51.100.7", "203.0.113.5"
+VISITOR, BYPASSER = "198.51.100.7", "203.0.113.9"
 NODE = "mx2.example.com"
 number = itertools.count(1)
 
@@ -94,11 +94,16 @@ def bypass(world):
     same(world.send(BYPASSER, MX2, rcpt, sender=sender, helo="localhost").code, 451)
 
 
+def stranger():
+    """A network that nobody used before: of IPv6 there is plenty."""
+    return f"2001:db8:1:51{next(number):02x}::"
+
+
 def seen(world):
-    client = world.fresh_client()
-    with Session(world.net, client, MX1):
+    client = stranger() + "7"
+    with Session(world.net, client, MX1_6):
         pass
-    wait_for("seen", lambda: world.send(client, MX2, "seen@example.com").accepted)
+    wait_for("seen", lambda: world.send(client, MX2_6, "seen@example.com").accepted)
 
 
 @case("the page of redis-cli: each line prints what it says", guard=True)
@@ -220,12 +225,13 @@ def busiest(world):
     def score(what, name):
         return int(world.redis.cli("ZSCORE", f"mxw1:top:{what}:{today()}", name) or 0)
 
-    first, second = world.fresh_network()
-    net = re.sub(r"\d+$", lambda last: f"{int(last.group()) // 4 * 4}/30", first)
+    here = stranger()
+    first, second, net = here + "7", here + "8", here + "/64"
     before = score("domains", "example.com")
     for client in (first, second, first):
         rcpt = f"top{next(number)}@example.com"
-        same(world.send(client, MX2, rcpt, sender="a@example.org", helo="localhost").code, 451)
+        same(world.send(client, MX2_6, rcpt, sender="a@example.org", helo="localhost").code,
+             451)
     wait_for("the network", lambda: score("bypass", f"[{net}]") == 3, 7)
     check(score("domains", "example.com") >= before + 3, score("domains", "example.com"))
     told = world.warden2.ask("top")

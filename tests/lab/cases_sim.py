@@ -17,7 +17,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "sim"))
 import delay  # noqa: E402
 import island  # noqa: E402
 import measure  # noqa: E402
-import traffic  # noqa: E402
+import letters  # noqa: E402
 
 PORT = 6400
 LONG = 0.04  # seconds
@@ -62,7 +62,7 @@ def timed(jobs):
     async def play():
         shortest = 60.0
         for node, message in jobs:
-            conversation = traffic.Conversation(node)
+            conversation = letters.Conversation(node)
             await conversation.ask("CONNECT", {**message, "sender": "", "recipient": ""})
             await asyncio.sleep(2 * LONG)  # the evidence is written
             began = time.monotonic()

@@ -4,7 +4,7 @@ and mail servers that are just enough for the daemons' own probes.
 Half of the nodes are the preferred hosts of example.com, the others its backups, on addresses
 2001:db8::1 and so on; MX names have up to four addresses each. A mail server here says its banner
 and tells its node's policy socket of a probe, as a milter would; mail itself is played by asking
-the policy sockets (traffic.py)."""
+the policy sockets (letters.py)."""
 import asyncio
 import json
 import pathlib

@@ -4,7 +4,7 @@ import collections
 import re
 import time
 
-import traffic
+import letters
 
 # What an idle site costs is taken over several probes and heartbeats.
 IDLE_SECONDS = 20
@@ -62,7 +62,7 @@ class Kinds:
         return [(nodes[at % len(nodes)], message) for at, message in enumerate(messages)]
 
     def fresh(self):
-        self.clients = [traffic.Client() for _ in range(self.count)]
+        self.clients = [letters.Client() for _ in range(self.count)]
         return self.clients
 
     def rows(self):
@@ -96,7 +96,7 @@ def measure(site, count, rate=RATE, idle_seconds=IDLE_SECONDS, say=lambda _: Non
     rows = []
     for title, counter, jobs in Kinds(site, count).rows():
         counted, before = site.counted(counter), read(site)
-        actions = traffic.play(jobs, rate)
+        actions = letters.play(jobs, rate)
         # The counters of these belong to what they cost; a busy machine is slow to send them.
         end = time.monotonic() + COUNTERS_SECONDS
         while site.counted(counter) < counted + count and time.monotonic() < end:
