@@ -377,6 +377,26 @@ POISONED(override)
 POISONED(node)
 POISONED(epoch)
 
+/* A memory that began in the future is the youngest there can be, however far ahead that is; so far
+ * that its age in milliseconds is no number any more. */
+static void epoch_from_the_end_of_time(void **state)
+{
+    static const char *const since[] = {"1900000000", "99999999999", "9223372036854775807",
+                                        "99999999999999999999"};
+    struct site site = open_site(false);
+    char text[4][40], command[64];
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof since / sizeof *since; i++) {
+        struct world_mail mail = client(100 + i, text);
+        snprintf(command, sizeof command, "HSET mxw1:epoch since %s", since[i]);
+        world_redis(command);
+        world_run(2000);
+        expect_accept(site.mx2, &mail, "young");
+    }
+    site_close(&site);
+}
+
 /* With a secret orderings out of Redis serve routes: only true ones. */
 static void poisoned_under_a_secret(void **state)
 {
@@ -405,12 +425,19 @@ static int remove_secret(void **state)
 int replay_poison(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(poisoned_mx),       cmocka_unit_test(poisoned_addr),
-        cmocka_unit_test(poisoned_seen),     cmocka_unit_test(poisoned_proof),
-        cmocka_unit_test(poisoned_defer),    cmocka_unit_test(poisoned_ok),
-        cmocka_unit_test(poisoned_trap),     cmocka_unit_test(poisoned_health),
-        cmocka_unit_test(poisoned_override), cmocka_unit_test(poisoned_node),
-        cmocka_unit_test(poisoned_epoch),    cmocka_unit_test(poisoned_under_a_secret),
+        cmocka_unit_test(poisoned_mx),
+        cmocka_unit_test(poisoned_addr),
+        cmocka_unit_test(poisoned_seen),
+        cmocka_unit_test(poisoned_proof),
+        cmocka_unit_test(poisoned_defer),
+        cmocka_unit_test(poisoned_ok),
+        cmocka_unit_test(poisoned_trap),
+        cmocka_unit_test(poisoned_health),
+        cmocka_unit_test(poisoned_override),
+        cmocka_unit_test(poisoned_node),
+        cmocka_unit_test(poisoned_epoch),
+        cmocka_unit_test(poisoned_under_a_secret),
+        cmocka_unit_test(epoch_from_the_end_of_time),
     };
 
     return cmocka_run_group_tests_name("replay-poison", tests, write_secret, remove_secret);
