@@ -89,9 +89,9 @@ static void discard(struct local *local, struct local_entry *entry)
 static void shrink(struct local *local, size_t limit)
 {
     while (HASH_COUNT(local->table) > limit) {
-        discard(local, local->used);
         if (local->evicted)
-            local->evicted(local->evicted_arg);
+            local->evicted(local->evicted_arg, local->used->value);
+        discard(local, local->used);
     }
 }
 

@@ -15,7 +15,8 @@
 struct local;
 
 typedef void local_release(void *value);
-typedef void local_evicted(void *arg); /* the table was full */
+/* The table was full, and this goes; value is released next. */
+typedef void local_evicted(void *arg, const void *value);
 
 struct local *local_new(size_t limit, local_release *release);
 void local_free(struct local *local);

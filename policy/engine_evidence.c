@@ -84,7 +84,7 @@ static void note_proof(struct engine *engine, const struct question *question)
     if (!question->is_probe || listener.family == NET_NONE)
         return;
     site_note_asked(engine->parts.site, &listener, question->asker);
-    memory_put_proof(engine->parts.memory, question->nonce, &listener);
+    memory_put_proof(engine->parts.memory, question->nonce, &listener, engine->conf->guard.grace);
 }
 
 void engine_note_evidence(struct engine *engine, const struct question *question)

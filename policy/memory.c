@@ -6,6 +6,7 @@
 #include "policy/memory_inside.h"
 
 #include "cache/hash.h"
+#include "policy/log.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
@@ -13,8 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A write may have been lost a little before the first that was seen to fail. */
-enum { AGAIN_EARLIER_MS = 2000 };
+enum { LOSS_TOLD_MS = 60000 }; /* told once, until it is over for so long */
 
 int64_t memory_now(const struct memory *memory)
 {
@@ -135,7 +135,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     if (memory->has_epoch)
         memory_again_go_on(memory);
     if (memory->missed_at && memory->has_epoch && !memory->again) {
-        memory_again_start(memory, memory->missed_at - AGAIN_EARLIER_MS);
+        memory_again_start(memory, memory->missed_at - MEMORY_EARLIER_MS);
         memory->missed_at = 0;
     }
     if (evicted > memory->evicted && memory->evicted >= 0)
@@ -150,12 +150,34 @@ void memory_changed(struct memory *memory)
         read_epoch(memory);
 }
 
-static void on_evicted(void *arg)
+bool memory_is_within(const struct memory *memory, int64_t at, int64_t grace)
+{
+    return at > 0 && (memory_now(memory) - at) * 1000 < grace;
+}
+
+void memory_lose(struct memory *memory)
+{
+    if (!memory_is_within(memory, memory->lost_at, LOSS_TOLD_MS))
+        log_warning(
+            "visits or refusals were forgotten for want of room (cache.entries)%s: nobody is "
+            "refused for a while",
+            memory->store ? ", before Redis had them" : "");
+    memory->lost_at = memory_now(memory);
+}
+
+/* With Redis the table is a copy, but of what has not arrived there. Of what was written a moment ago
+ * that is not known yet. */
+static void on_evicted(void *arg, const void *value)
 {
     struct memory *memory = arg;
+    const struct memory_note *note = value;
+    int64_t now = clock_mono();
 
-    if (!memory->store)
-        memory->evicted_at = memory_now(memory);
+    if (!memory->store ||
+        (memory->missed_at && note->mono >= memory->missed_at - MEMORY_EARLIER_MS))
+        memory_lose(memory);
+    else if (note->mono > now - MEMORY_EARLIER_MS)
+        memory->dropped_at = now;
 }
 
 struct memory *memory_new(struct event_base *base, const struct memory_options *options,
@@ -205,7 +227,8 @@ enum memory_state memory_get_state(const struct memory *memory, int64_t grace, i
     *since = memory->store ? memory->epoch_since : memory->started;
     if (memory->store && (!store_is_up(memory->store) || !memory->has_epoch))
         return MEMORY_LOST;
-    if (memory->evicted_at > 0 && (memory_now(memory) - memory->evicted_at) * 1000 < grace)
+    if (memory_is_within(memory, memory->evicted_at, grace) ||
+        memory_is_within(memory, memory->lost_at, grace))
         return MEMORY_EVICTS;
     return MEMORY_GOOD;
 }

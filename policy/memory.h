@@ -28,7 +28,7 @@ struct memory_wait;
 enum memory_state {
     MEMORY_GOOD,
     MEMORY_LOST,   /* Redis is configured and cannot be read or written */
-    MEMORY_EVICTS, /* Redis has thrown keys away within grace */
+    MEMORY_EVICTS, /* keys were thrown away within grace: by Redis, or here before Redis had them */
 };
 
 struct memory_options {
@@ -119,8 +119,10 @@ void memory_put_trap(struct memory *memory, const char *net, bool dry, const cha
 bool memory_count_message(struct memory *memory, const char *domain, const char *net,
                           const char *instance, bool dry, unsigned enough, int64_t ttl);
 
-/* A probe of some node reached this address. */
-void memory_put_proof(struct memory *memory, const char *nonce, const struct net_addr *public);
+/* A probe of some node reached this address. Redis is told only while it has all that this process
+ * knows, and nothing was lost within grace: the proof says that who comes here is known there. */
+void memory_put_proof(struct memory *memory, const char *nonce, const struct net_addr *public,
+                      int64_t grace);
 /* Found or not within the store's budget; addr is NET_NONE where not. known is false when the
  * memory could not be asked. */
 typedef void memory_proof_done(void *arg, bool known, const struct net_addr *addr);

@@ -22,8 +22,10 @@ struct memory {
     int64_t epoch_since;
     int64_t evicted, evicted_at; /* the server's counter, and when it was seen to grow */
     struct event *tick;
-    char epoch_id[17];          /* "" none known yet */
-    int64_t missed_at;          /* monotonic ms of the first write that did not arrive; 0 none */
+    char epoch_id[17];  /* "" none known yet */
+    int64_t missed_at;  /* monotonic ms of the first write that did not arrive; 0 none */
+    int64_t dropped_at; /* monotonic ms when the table had no room for one just written */
+    int64_t lost_at;    /* Unix seconds when one was dropped that Redis does not have; 0 never */
     struct memory_again *again; /* under way; NULL none */
 };
 
@@ -46,9 +48,16 @@ const struct memory_note *memory_note_get(struct memory *memory, const char *key
 /* A batch for Redis; NULL without one. */
 struct store_batch *memory_batch(const struct memory *memory);
 
+/* A write may have been lost a little before the first that was seen to fail. */
+enum { MEMORY_EARLIER_MS = 2000 };
+
 /* store_done of a write that nobody waits for; arg is the memory. */
 void memory_written(void *arg, enum store_status status, const struct store_reply *const *reply,
                     size_t count);
+/* Something was forgotten that nobody else knows. */
+void memory_lose(struct memory *memory);
+/* Whether that time (Unix seconds, 0 never) is less than grace (ms) ago. */
+bool memory_is_within(const struct memory *memory, int64_t at, int64_t grace);
 /* Sends such a write; NULL is fine. */
 void memory_send(struct memory *memory, struct store_batch *batch);
 

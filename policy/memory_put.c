@@ -30,11 +30,16 @@ void memory_written(void *arg, enum store_status status, const struct store_repl
                     size_t count)
 {
     struct memory *memory = arg;
+    int64_t now = clock_mono();
 
     (void)reply;
     (void)count;
-    if (status != STORE_OK && memory->missed_at == 0)
-        memory->missed_at = clock_mono();
+    if (status == STORE_OK)
+        return;
+    if (memory->missed_at == 0)
+        memory->missed_at = now;
+    if (memory->dropped_at && memory->dropped_at >= now - MEMORY_EARLIER_MS)
+        memory_lose(memory);
 }
 
 void memory_send(struct memory *memory, struct store_batch *batch)
@@ -117,9 +122,16 @@ bool memory_count_message(struct memory *memory, const char *domain, const char 
     return count >= enough;
 }
 
-void memory_put_proof(struct memory *memory, const char *nonce, const struct net_addr *public)
+/* Whether Redis lacks some of what this process knows or knew. */
+static bool is_behind(const struct memory *memory, int64_t grace)
 {
-    struct store_batch *batch = memory_batch(memory);
+    return memory->missed_at || memory->again || memory_is_within(memory, memory->lost_at, grace);
+}
+
+void memory_put_proof(struct memory *memory, const char *nonce, const struct net_addr *public,
+                      int64_t grace)
+{
+    struct store_batch *batch = is_behind(memory, grace) ? NULL : memory_batch(memory);
     char key[KEYS_SIZE], value[NET_TEXT];
 
     put_both(memory, batch, keys_proof(memory->prefix, nonce, key), net_addr_format(public, value),

@@ -276,6 +276,86 @@ static void visits_while_writes_failed(void **state)
     site_close(&site);
 }
 
+/* So many others at mx1, with two identities each. */
+static void others_at_mx1(struct site *site, unsigned count)
+{
+    char client[40];
+
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(client, sizeof client, "2001:db8:%x::1", i + 1);
+        world_visit(site->mx1, &(struct world_mail){.client = client, .listener = MX1});
+    }
+}
+
+/* Redis is well again and the probes arrive, but mx1 is not done with giving back what Redis missed:
+ * nobody is held to what is not there yet. */
+static void visits_arrive_late(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+
+    (void)state;
+    world_set_node_redis(site.mx1, WORLD_REDIS_READONLY);
+    others_at_mx1(&site, 1500);
+    world_visit(site.mx1, &first);
+    world_run(12000);
+    world_set_node_redis(site.mx1, WORLD_REDIS_UP);
+    world_set_redis_latency(90);
+    world_run(7000);
+    assert_false(world_has_key("mxw1:seen:\\[" MX1 "\\]:\\[198.51.100.7\\]"));
+    expect_accept(site.mx2, &mail, "unobserved");
+    world_run(15000);
+    expect_accept(site.mx2, &mail, "seen");
+    mail.client = "203.0.113.9";
+    mail.name = mail.helo = NULL;
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+/* More visits than the table holds while Redis took none: some of them nobody will ever know. */
+static void visits_are_lost(void **state)
+{
+    struct site site = site_start("node = \"mx1.example.com\"\n"
+                                  "cache { redis = \"unix:/nowhere/redis.sock\" entries = 1000 }\n"
+                                  "domain \"example.com\" { guard { mode = \"defer\" } }\n",
+                                  SITE_CONF("mx2.example.com", ""));
+    struct world_mail mail = stranger(), first = at(mail, MX1);
+
+    (void)state;
+    world_set_node_redis(site.mx1, WORLD_REDIS_READONLY);
+    world_visit(site.mx1, &first);
+    others_at_mx1(&site, 600);
+    world_run(2000);
+    world_set_node_redis(site.mx1, WORLD_REDIS_UP);
+    world_run(MINUTE);
+    assert_false(world_has_key("mxw1:seen:\\[" MX1 "\\]:\\[198.51.100.7\\]"));
+    expect_accept(site.mx2, &mail, "unobserved");
+    expect_accept(site.mx1, &first, "best");
+    world_run(16 * MINUTE);
+    mail.client = "203.0.113.9";
+    mail.name = mail.helo = NULL;
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+/* A visit that was known already, and a later one that Redis did not take: the later one counts. */
+static void visit_renewed_while_writes_failed(void **state)
+{
+    struct site site = site_open();
+    struct world_mail first = at(stranger(), MX1);
+
+    (void)state;
+    world_visit(site.mx1, &first);
+    world_run(60 * MINUTE);
+    world_set_redis(WORLD_REDIS_READONLY);
+    world_visit(site.mx1, &first);
+    world_run(10000);
+    world_set_redis(WORLD_REDIS_UP);
+    world_run(3000);
+    assert_in_range(world_ttl("mxw1:seen:[" MX1 "]:[198.51.100.7]"), 86300, 86400);
+    site_close(&site);
+}
+
 /* Writes fail: what cannot be kept is not refused. */
 static void redis_readonly(void **state)
 {
@@ -570,6 +650,9 @@ int replay_faults(void)
         cmocka_unit_test(visit_while_redis_was_away),
         cmocka_unit_test(redis_is_filled_later),
         cmocka_unit_test(visits_while_writes_failed),
+        cmocka_unit_test(visits_arrive_late),
+        cmocka_unit_test(visits_are_lost),
+        cmocka_unit_test(visit_renewed_while_writes_failed),
         cmocka_unit_test(redis_readonly),
         cmocka_unit_test(redis_evicts),
         cmocka_unit_test(retry_after_redis_was_lost),

@@ -19,9 +19,10 @@ static void release(void *value)
     free(value);
 }
 
-static void count_eviction(void *arg)
+static void count_eviction(void *arg, const void *value)
 {
     (void)arg;
+    (void)value;
     evictions++;
 }
 
