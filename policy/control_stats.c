@@ -152,6 +152,11 @@ static void on_read(void *arg, enum store_status status, const struct store_repl
     struct reading *reading = arg;
     struct show_numbers numbers = {.shared = true};
 
+    if (!reading->ask->peer) { /* nobody hears it, and the daemon may be at its end */
+        control_end(reading->ask, NULL);
+        free(reading);
+        return;
+    }
     /* A key of another type is nobody's numbers. */
     if ((status != STORE_OK && status != STORE_ERROR) || count < 2) {
         finish_own(reading);

@@ -487,6 +487,9 @@ void daemon_free(struct daemon *daemon)
         return;
     if (daemon->stopping)
         event_free(daemon->stopping);
+    /* Whoever is still asking: a flush by hand may wait for longer than the end does. */
+    for (size_t i = 0; i < daemon->listen_count; i++)
+        listen_free(daemon->listen[i]);
     engine_free(daemon->engine);
     tally_free(daemon->tally);
     survey_free(daemon->survey);
@@ -634,7 +637,6 @@ void daemon_stop(struct daemon *daemon, daemon_stopped *stopped, void *arg)
     daemon->arg = arg;
     for (size_t i = 0; i < daemon->listen_count; i++)
         listen_stop(daemon->listen[i]);
-    daemon->listen_count = 0;
     daemon->stop_deadline = clock_mono() + STOP_LIMIT_MS;
     daemon->stopping = evtimer_new(daemon->base, on_stopping, daemon);
     if (daemon->stopping)

@@ -86,17 +86,6 @@ static void say(struct listen *listen, struct quiet *quiet, const char *what, co
         log_warning("%s: %s%s%s", listen->handler.name, what, *detail ? ": " : "", escaped);
 }
 
-static void listen_free_when_done(struct listen *listen)
-{
-    if (listen->acceptor || listen->peer_count > 0)
-        return;
-    if (listen->rearm)
-        event_free(listen->rearm);
-    if (listen->spare >= 0)
-        close(listen->spare);
-    free(listen);
-}
-
 static void peer_free(struct peer *peer)
 {
     struct listen *listen = peer->listen;
@@ -108,7 +97,6 @@ static void peer_free(struct peer *peer)
     event_free(peer->timer);
     bufferevent_free(peer->stream);
     free(peer);
-    listen_free_when_done(listen);
 }
 
 static bool output_is_full(const struct peer *peer)
@@ -361,7 +349,7 @@ struct listen *listen_start(struct event_base *base, const struct conf_socket *s
     *why = "no memory";
     if (!listen->acceptor)
         close(listen->socket.fd);
-    listen_stop(listen);
+    listen_free(listen);
     errno = ENOMEM;
     return NULL;
 }
@@ -382,7 +370,24 @@ void listen_stop(struct listen *listen)
     if (listen->acceptor)
         evconnlistener_free(listen->acceptor);
     listen->acceptor = NULL;
-    listen_free_when_done(listen);
+}
+
+void listen_free(struct listen *listen)
+{
+    struct peer *peer, *next;
+
+    if (!listen)
+        return;
+    listen_stop(listen);
+    DL_FOREACH_SAFE(listen->peers, peer, next)
+    {
+        peer_free(peer);
+    }
+    if (listen->rearm)
+        event_free(listen->rearm);
+    if (listen->spare >= 0)
+        close(listen->spare);
+    free(listen);
 }
 
 size_t listen_peers(const struct listen *listen)

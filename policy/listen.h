@@ -47,9 +47,11 @@ struct listen_handler {
 struct listen *listen_start(struct event_base *base, const struct conf_socket *socket, mode_t mode,
                             const char *group, const struct listen_handler *handler,
                             const char **why);
-/* Stops listening, removes the path, closes the peers that are idle; others end with their reply.
- * The caller's pointer is dead then; the handler's arg must live on while a question is under way. */
+/* Stops listening, removes the path, closes the peers that are idle; others end with their reply. */
 void listen_stop(struct listen *listen);
+/* Closes the peers that are left, whatever they wait for. NULL is fine. The handler's arg must live
+ * until then. */
+void listen_free(struct listen *listen);
 size_t listen_peers(const struct listen *listen);
 
 /* Sends the reply to the frame taken, and reads on. close_after ends the connection then. */

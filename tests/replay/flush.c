@@ -267,6 +267,23 @@ static void by_hand(void **state)
     site_close(&site);
 }
 
+/* The asker would be told by a daemon that is gone. */
+static void by_hand_at_the_end(void **state)
+{
+    static const char request[] = "{\"command\":\"flush\",\"domain\":\"q.example.com\"}\n";
+    struct site site = open_backup();
+    struct peer *peer = world_connect(site.mx2, "control");
+
+    (void)state;
+    world_ask(peer, request, sizeof request - 1, false);
+    world_kill(site.mx2);
+    site.mx2 = NULL;
+    world_run(MINUTE);
+    expect_etrns("");
+    world_disconnect(peer);
+    site_close(&site);
+}
+
 int replay_flush(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +300,7 @@ int replay_flush(void)
         cmocka_unit_test(well_at_the_start_and_after_it),
         cmocka_unit_test(reload_forgets_nothing),
         cmocka_unit_test(by_hand),
+        cmocka_unit_test(by_hand_at_the_end),
     };
 
     return cmocka_run_group_tests_name("replay-flush", tests, NULL, NULL);

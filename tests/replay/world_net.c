@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utlist.h>
 
 enum { MAX_NAMES = 64, MAX_HOSTS = 16, DNS_MS = 3, PROBE_MS = 8, ANSWER_LIMIT_MS = 4000 };
 
@@ -467,10 +468,12 @@ struct listen {
     struct node *node;
     const struct listen_handler *handler;
     bool open;
+    struct peer *peers;
 };
 
 struct peer {
-    struct listen *listen;
+    struct listen *listen; /* NULL once that is gone */
+    struct peer *prev, *next;
     void *data;
     char reply[65536];
     size_t length;
@@ -498,6 +501,18 @@ struct listen *listen_start(struct event_base *base, const struct conf_socket *s
 void listen_stop(struct listen *listen)
 {
     listen->open = false;
+}
+
+void listen_free(struct listen *listen)
+{
+    struct peer *peer, *next;
+
+    DL_FOREACH_SAFE(listen->peers, peer, next)
+    {
+        listen->handler->closed(peer);
+        peer->listen = NULL;
+    }
+    free(listen);
 }
 
 size_t listen_peers(const struct listen *listen)
@@ -569,8 +584,10 @@ struct peer *world_connect(struct node *node, const char *conversation)
     struct listen *listen = find_listen(node, conversation);
     struct peer *peer = listen ? calloc(1, sizeof *peer) : NULL;
 
-    if (peer)
+    if (peer) {
         peer->listen = listen;
+        DL_APPEND(listen->peers, peer);
+    }
     return peer;
 }
 
@@ -601,9 +618,12 @@ void world_disconnect(struct peer *peer)
 {
     struct node *before = world_current;
 
-    world_current = peer->listen->node;
-    peer->listen->handler->closed(peer);
-    world_current = before;
+    if (peer->listen) {
+        world_current = peer->listen->node;
+        DL_DELETE(peer->listen->peers, peer);
+        peer->listen->handler->closed(peer);
+        world_current = before;
+    }
     free(peer);
 }
 
@@ -665,8 +685,6 @@ void world_kill(struct node *node)
             hosts[i].node = NULL;
     world_current = node;
     daemon_free(node->daemon);
-    for (size_t i = 0; i < node->listen_count; i++)
-        free(node->listen[i]);
     conf_unref(node->conf);
     world_current = NULL;
     free(node);

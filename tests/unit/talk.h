@@ -27,7 +27,7 @@ struct talk {
     struct event_base *base;
     char folder[64], path[80];
     struct conf_socket socket;
-    struct listen *listen; /* the test sets it to NULL when it stopped it */
+    struct listen *listen; /* the test sets it to NULL when it ends it */
 };
 
 static inline void talk_open_folder(struct talk *talk)
@@ -65,7 +65,7 @@ static inline void talk_close(struct talk *talk)
         talk_turn(talk);
     if (talk->listen) {
         assert_int_equal(listen_peers(talk->listen), 0);
-        listen_stop(talk->listen);
+        listen_free(talk->listen);
     }
     talk_turn(talk);
     event_base_free(talk->base);

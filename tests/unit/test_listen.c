@@ -307,6 +307,7 @@ static void full_process_sheds(void **state)
 static void stop_lets_replies_end(void **state)
 {
     struct talk *talk = *state;
+    struct listen *listen = talk->listen;
     int asked = talk_connect(talk), idle = talk_connect(talk);
     struct stat status;
     char got[16];
@@ -315,7 +316,7 @@ static void stop_lets_replies_end(void **state)
     talk_expect(talk, idle, "idle", "a\n", 2, "a\n");
     talk_send(talk, asked, "late\nb\n", 7);
     await_late(talk, asked);
-    listen_stop(talk->listen);
+    listen_stop(listen);
     talk->listen = NULL;
     assert_int_not_equal(stat(talk->path, &status), 0);
     assert_true(talk_is_closed(talk, idle));
@@ -325,6 +326,26 @@ static void stop_lets_replies_end(void **state)
     close(asked);
     close(idle);
     assert_int_equal(heard.closed, 2);
+    listen_free(listen);
+}
+
+/* Whoever still waits then, for an answer or to have read one, is let go. */
+static void free_closes_all(void **state)
+{
+    struct talk *talk = *state;
+    int asked = talk_connect(talk), idle = talk_connect(talk);
+
+    talk_expect(talk, idle, "idle", "a\n", 2, "a\n");
+    talk_send(talk, asked, "late\n", 5);
+    await_late(talk, asked);
+    listen_free(talk->listen);
+    listen_free(NULL);
+    talk->listen = NULL;
+    assert_int_equal(heard.closed, 2);
+    assert_int_equal(heard.closed_asked, 1);
+    assert_true(talk_is_closed(talk, asked));
+    close(asked);
+    close(idle);
 }
 
 static void frame_deadline(void **state)
@@ -400,7 +421,7 @@ static void try_path(struct talk *talk, const char *label, int wanted_errno, con
         assert_non_null(listen);
         assert_int_equal(stat(talk->path, &status), 0);
         assert_int_equal(status.st_mode & 07777, 0640);
-        listen_stop(listen);
+        listen_free(listen);
         assert_int_not_equal(stat(talk->path, &status), 0);
         return;
     }
@@ -462,6 +483,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(whoever_asks_is_known, setup, teardown),
         cmocka_unit_test_setup_teardown(full_process_sheds, setup, teardown),
         cmocka_unit_test_setup_teardown(stop_lets_replies_end, setup, teardown),
+        cmocka_unit_test_setup_teardown(free_closes_all, setup, teardown),
         cmocka_unit_test(frame_deadline),
         cmocka_unit_test(network_socket),
         cmocka_unit_test(paths),
