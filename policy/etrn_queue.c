@@ -141,8 +141,10 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         schedule(server, FIRST_WAIT_MS);
         return;
     }
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         server->sent[i]->sent = true;
+        server->sent[i]->again = false; /* this one is after all that came before */
+    }
 }
 
 /* NULL when out of memory. */

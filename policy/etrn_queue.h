@@ -15,7 +15,7 @@ struct conf_socket;
 struct etrn_queue;
 struct event_base;
 
-/* The last word about a domain, once each time that it was put in. server: as configured. */
+/* The last word about a domain, about all that it was put in before. server: as configured. */
 typedef void etrn_settled(void *arg, const char *domain, const char *server,
                           const struct etrn_answer *answer);
 

@@ -119,22 +119,16 @@ static void look_at_pool(const struct flush *flush, struct route_facts *facts,
         facts_unref(addr[i]);
 }
 
+/* facts->order is there. */
 static void look_at_order(const struct flush *flush, struct route_facts *facts,
                           const struct route_self *self, struct candidates *out)
 {
     const struct facts *addr[FACTS_MAX_HOSTS] = {0};
-    struct order order;
-    enum facts_kind kind = facts->plan.route == CONF_ROUTE_SRV ? FACTS_SRV : FACTS_MX;
 
-    if (!gather_peek_order(flush->parts.fetch, kind, facts->address->domain, FETCH_OWN, true,
-                           &order))
-        return;
-    for (size_t i = 0; i < order.count; i++)
-        addr[i] = order.host[i].addr;
-    facts->order = &order;
+    for (size_t i = 0; i < facts->order->count; i++)
+        addr[i] = facts->order->host[i].addr;
     route_fill(facts, NULL, self);
     candidates_fill(flush, facts, addr, out);
-    order_clear(&order);
 }
 
 /* A domain without a route goes by its MX records, as one with route primary does. */
@@ -142,7 +136,9 @@ static void look_at(const struct flush *flush, const struct conf_domain *section
                     struct candidates *out)
 {
     struct address address = {0};
-    struct route_facts facts = {.address = &address};
+    struct order order;
+    struct route_facts facts = {.address = &address, .order = &order};
+    enum facts_kind kind = section->routing.route == CONF_ROUTE_SRV ? FACTS_SRV : FACTS_MX;
     const struct route_self self = site_self(flush->parts.site);
 
     out->count = 0;
@@ -151,10 +147,14 @@ static void look_at(const struct flush *flush, const struct conf_domain *section
         .route = section->routing.route, .section = section, .routing = &section->routing};
     if (facts.plan.route == CONF_ROUTE_OFF)
         facts.plan.route = CONF_ROUTE_PRIMARY;
-    if (facts.plan.route == CONF_ROUTE_POOL)
+    if (facts.plan.route == CONF_ROUTE_POOL) {
+        facts.order = NULL;
         look_at_pool(flush, &facts, &self, out);
-    else
+    } else if (gather_peek_order(flush->parts.fetch, kind, address.domain, FETCH_OWN, true,
+                                 &order)) {
         look_at_order(flush, &facts, &self, out);
+        order_clear(&order);
+    }
 }
 
 /* --- what follows ------------------------------------------------------------------------------- */

@@ -2,6 +2,7 @@
  * policy/etrn.c against scripted servers on 127.0.0.1, in this process and on the same loop; and
  * etrn_queue.c over it.
  */
+#include "cache/clock.h"
 #include "policy/conf.h"
 #include "policy/etrn.h"
 #include "policy/etrn_queue.h"
@@ -317,6 +318,32 @@ static void again(void **state)
     etrn_queue_free(queue);
 }
 
+/* What is put in while a session is under way that comes to nothing has the next one, as the first
+ * has: not one more. */
+static void again_after_a_failure(void **state)
+{
+    struct etrn_queue *queue = etrn_queue_new(base, "mx2.example.com", on_settled, NULL);
+    struct conf_socket where = socket_of(port);
+    int64_t end;
+    (void)state;
+    settled = 0;
+    script = &(const struct script){.say = {HI, "458 busy\r\n", BYE}};
+    etrn_queue_put(queue, &where, "a.example.com");
+    while (!strstr(heard, A))
+        event_base_loop(base, EVLOOP_ONCE);
+    etrn_queue_put(queue, &where, "a.example.com");
+    while (!strstr(heard, "QUIT|"))
+        event_base_loop(base, EVLOOP_ONCE);
+    script = &(const struct script){.say = {HI, "250 ok\r\n", BYE}};
+    while (!settled)
+        event_base_loop(base, EVLOOP_ONCE);
+    for (end = clock_mono() + 50; clock_mono() < end;)
+        event_base_loop(base, EVLOOP_NONBLOCK);
+    assert_int_equal(sessions, 2);
+    assert_string_equal(answers, "a.example.com 250 ok|");
+    etrn_queue_free(queue);
+}
+
 /* "later" is tried again, after a second. */
 static void later(void **state)
 {
@@ -342,8 +369,14 @@ static void later(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(script_table), TEST(nobody_listens),      TEST(stopped), TEST(hint_table),
-        TEST(again),        TEST(sessions_are_shared), TEST(later),
+        TEST(again_after_a_failure),
+        TEST(script_table),
+        TEST(nobody_listens),
+        TEST(stopped),
+        TEST(hint_table),
+        TEST(again),
+        TEST(sessions_are_shared),
+        TEST(later),
     };
 
     return cmocka_run_group_tests_name("etrn", tests, NULL, NULL);
