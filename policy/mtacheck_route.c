@@ -116,6 +116,44 @@ static void check_before(const struct routing *routing, const struct conf_domain
     }
 }
 
+/* Whether some smtp(8) asks mxwarden which MX records count. */
+static bool has_filter(const struct routing *routing)
+{
+    static const char name[] = ":dnsfilter";
+    const char *at = routing->world->postconf.services;
+    struct postconf_service service;
+    char value[VALUE_SIZE];
+
+    while (postconf_next_service(&at, &service)) {
+        if (!postconf_word_is(&service.command, "smtp"))
+            continue;
+        postconf_get(&routing->world->postconf, &service, "smtp_dns_reply_filter", value,
+                     sizeof value);
+        if (strstr(value, "socketmap:") && strstr(value, name))
+            return true;
+    }
+    return false;
+}
+
+/* It hides nothing of a set that this host is in: with the better hosts hidden Postfix would find
+ * itself the best, and bounce. */
+static void check_filter(const struct routing *routing, const struct conf_domain *domain)
+{
+    const struct mtacheck_world *world = routing->world;
+    char value[VALUE_SIZE];
+
+    get(routing, "transport_maps", value);
+    if (strstr(value, "socketmap:") || !has_filter(routing) || !world->standing ||
+        world->standing(world->arg, domain->domain) != MTACHECK_BACKUP)
+        return;
+    mtacheck_add(
+        routing->findings, MTACHECK_WARNING,
+        "use the map transport, in transport_maps, on this host",
+        "smtp_dns_reply_filter: the map dnsfilter leaves %s alone: this host is one of its "
+        "MX hosts",
+        domain->domain);
+}
+
 /* --- transports ----------------------------------------------------------------------------------- */
 
 static bool has_service(const struct routing *routing, const char *name)
@@ -177,7 +215,8 @@ static void check_flush(const struct routing *routing, const struct conf_domain 
             routing->findings, MTACHECK_ERROR, "add it: fast_flush_domains = $relay_domains ...",
             "fast_flush_domains: %s is not in it: an ETRN is answered with 459", domain->domain);
     get(routing, "smtpd_etrn_restrictions", value);
-    if (*value && !strstr(value, "permit"))
+    /* A table, or a service, may permit as well: what it says is not known here. */
+    if (*value && !strstr(value, "permit") && !strstr(value, "check_"))
         mtacheck_add(routing->findings, MTACHECK_WARNING,
                      "permit this host: smtpd_etrn_restrictions = permit_mynetworks, reject",
                      "smtpd_etrn_restrictions: nobody is permitted, perhaps not even this host");
@@ -226,6 +265,7 @@ void mtacheck_routes(const struct mtacheck_world *world, struct mtacheck *findin
         looked++;
         if (routed) {
             check_before(&routing, domain);
+            check_filter(&routing, domain);
             check_tls(&routing, domain);
         }
         if (domain->flush)

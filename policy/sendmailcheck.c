@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LINE_SIZE = 1024 };
+enum { LINE_SIZE = 1024, SMTP_PORT = 25 };
 
 struct checking {
     const struct sendmailcheck_world *world;
@@ -143,6 +143,45 @@ static void check_list(const struct checking *checking, const char *names)
                      "never asked");
 }
 
+static bool is_routed_to(const struct conf *conf, const struct conf_pool *pool)
+{
+    for (size_t i = 0; i < conf->domain_count; i++)
+        if (conf->domain[i].routing.pool == pool)
+            return true;
+    for (size_t i = 0; i < conf->match_count; i++)
+        if (conf->match[i].routing.pool == pool)
+            return true;
+    return false;
+}
+
+/* Hosts whose ports a mailertable has no room for; the first one found stands for them all. */
+static void check_ports(const struct checking *checking, const struct conf_pool *pool)
+{
+    const struct conf_pool_host *left_out = NULL;
+    bool named = false;
+
+    for (size_t t = 0; t < pool->tier_count; t++)
+        for (size_t h = 0; h < pool->tier[t].host_count; h++) {
+            const struct conf_pool_host *host = &pool->tier[t].host[h];
+            named = named || host->port == SMTP_PORT;
+            if (!left_out && host->port != SMTP_PORT)
+                left_out = host;
+        }
+    if (left_out && named)
+        mtacheck_add(
+            checking->findings, MTACHECK_WARNING,
+            "see mxwarden route DOMAIN for what is left, or give it port 25",
+            "sendmail.cf: mailertable: pool %s: %s:%u is left out: Sendmail cannot be told "
+            "ports",
+            pool->name, left_out->name, left_out->port);
+    else if (left_out)
+        mtacheck_add(
+            checking->findings, MTACHECK_ERROR, "give the pool a host on port 25",
+            "sendmail.cf: mailertable: pool %s: no host is on port 25, and Sendmail cannot "
+            "be told ports: its mail would wait",
+            pool->name);
+}
+
 static void check_whole(const struct checking *checking)
 {
     const struct conf *conf = checking->world->conf;
@@ -152,6 +191,9 @@ static void check_whole(const struct checking *checking)
         guarded = guarded || conf->domain[i].guard.mode != CONF_MODE_OFF;
         routed = routed || conf->domain[i].routing.route != CONF_ROUTE_OFF;
     }
+    for (size_t i = 0; checking->map && i < conf->pool_count; i++)
+        if (is_routed_to(conf, &conf->pool[i]))
+            check_ports(checking, &conf->pool[i]);
     if (guarded && !checking->milter)
         mtacheck_add(checking->findings, MTACHECK_WARNING,
                      "add INPUT_MAIL_FILTER(`mxwarden', ...) to sendmail.mc",

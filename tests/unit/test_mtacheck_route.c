@@ -14,6 +14,7 @@
 
 #define OURS     "socketmap:unix:/run/mxwarden/socketmap.sock:transport"
 #define MAPS     "transport_maps = " OURS "\n"
+#define FILTER   "smtp_dns_reply_filter = socketmap:unix:/run/mxwarden/socketmap.sock:dnsfilter\n"
 #define RELAY    "relay_domains = example.com, example.net\n"
 #define SERVICES "smtp unix - - n - - smtp\nflush unix n - n 1000? 0 flush\n"
 #define PRIMARY  "domain \"example.com\" { route = primary }\n"
@@ -40,6 +41,16 @@ static const struct {
      "transport_maps = pcre:/etc/postfix/t, " OURS "\n" RELAY, SERVICES, "", MTACHECK_BACKUP, ""},
     {"a pattern stands behind", PRIMARY, "transport_maps = " OURS " pcre:/etc/postfix/t\n" RELAY,
      SERVICES, "pcre:/etc/postfix/t mxwarden-check@example.com|", MTACHECK_BACKUP, ""},
+    {"a filter where this host is in the set", PRIMARY, FILTER RELAY, SERVICES, "", MTACHECK_BACKUP,
+     "warning: smtp_dns_reply_filter: the map dnsfilter leaves example.com alone: this host is one "
+     "of its MX hosts"},
+    {"a filter elsewhere", PRIMARY, FILTER, SERVICES, "", MTACHECK_STRANGER, ""},
+    {"a filter where mail stays", PRIMARY, FILTER, SERVICES, "", MTACHECK_BEST, ""},
+    {"a filter beside the map that does it", PRIMARY, MAPS FILTER RELAY, SERVICES, "",
+     MTACHECK_BACKUP, ""},
+    {"a filter of somebody else", PRIMARY,
+     "smtp_dns_reply_filter = pcre:/etc/postfix/dnsfilter\n" RELAY, SERVICES, "", MTACHECK_BACKUP,
+     ""},
     {"a pool's transport", POOL(""), MAPS, SERVICES, "", MTACHECK_STRANGER, ""},
     {"a pool's transport is missing", POOL("transport = \"relay\""), MAPS, SERVICES, "",
      MTACHECK_STRANGER, "error: pool g: master.cf has no service \"relay\": its mail would wait"},
@@ -85,6 +96,10 @@ static const struct {
      "fast_flush_domains = example.com\nsmtpd_etrn_restrictions = reject\n" RELAY, SERVICES, "",
      MTACHECK_BACKUP,
      "warning: smtpd_etrn_restrictions: nobody is permitted, perhaps not even this host"},
+    {"a table says who may ask for it", FLUSH,
+     "fast_flush_domains = example.com\n"
+     "smtpd_etrn_restrictions = check_etrn_access hash:/etc/postfix/e, reject\n" RELAY,
+     SERVICES, "", MTACHECK_BACKUP, ""},
     {"a backup that takes the mail for its own", PRIMARY,
      MAPS "mydestination = localhost, example.com\n", SERVICES, "", MTACHECK_BACKUP,
      "warning: mydestination: example.com is in it, and this host is only a backup MX of it"},

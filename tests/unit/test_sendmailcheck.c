@@ -11,9 +11,18 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#define LIST   "O InputMailFilters=mxwarden\n"
-#define FILTER "Xmxwarden, S=local:/run/mxwarden/milter.sock, T=C:3s;S:3s;R:6s;E:10s\n"
-#define MAP    "Kmailertable socket local:/run/mxwarden/socketmap.sock\n"
+#define LIST        "O InputMailFilters=mxwarden\n"
+#define FILTER      "Xmxwarden, S=local:/run/mxwarden/milter.sock, T=C:3s;S:3s;R:6s;E:10s\n"
+#define PRIMARY     "domain \"example.com\" { route = primary }\n"
+#define G(hosts)    "pool \"g\" { tier \"1\" { " hosts " } }\n"
+#define POOL(hosts) "domain \"example.com\" { route = \"pool g\" }\n" G(hosts)
+#define PLAIN       "host \"gw1.example.net\" { } "
+#define OTHER       "host \"gw2.example.net:2525\" { }"
+#define LEFT_OUT                                                                                   \
+    "warning: sendmail.cf: mailertable: pool g: gw2.example.net:2525 is left out: Sendmail "       \
+    "cannot "                                                                                      \
+    "be told ports"
+#define MAP "Kmailertable socket local:/run/mxwarden/socketmap.sock\n"
 
 static const struct {
     const char *label, *cf, *silent, *open;
@@ -45,6 +54,22 @@ static const struct {
      ""},
 };
 
+/* A mailertable has no room for ports. */
+static const struct {
+    const char *label, *conf, *cf, *wanted;
+} ports[] = {
+    {"none", POOL(PLAIN), LIST FILTER MAP, ""},
+    {"of a pool that nobody routes to", PRIMARY G(OTHER), LIST FILTER MAP, ""},
+    {"beside others", POOL(PLAIN OTHER), LIST FILTER MAP, LEFT_OUT},
+    {"of a match", PRIMARY "match \"*.example.org\" { route = \"pool g\" }\n" G(PLAIN OTHER),
+     LIST FILTER MAP, LEFT_OUT},
+    {"and nothing else", POOL(OTHER), LIST FILTER MAP,
+     "error: sendmail.cf: mailertable: pool g: no host is on port 25, and Sendmail cannot be told "
+     "ports: its mail would wait"},
+    {"and no map of ours", POOL(OTHER), LIST FILTER,
+     "warning: domains have routes, but this Sendmail does not ask for them"},
+};
+
 struct fake {
     const char *silent, *open;
 };
@@ -63,39 +88,50 @@ static bool fake_open(void *arg, const char *path)
     return strcmp(path, fake->open) == 0;
 }
 
+static void check(const char *label, const char *text, const char *cf, struct fake *fake,
+                  const char *wanted)
+{
+    struct conf *conf = conf_of(text);
+    const struct sendmailcheck_world world = {
+        .cf = cf, .conf = conf, .reach = fake_reach, .is_open = fake_open, .arg = fake};
+    struct mtacheck findings = {0};
+    char got[2048] = "";
+
+    sendmailcheck_run(&world, &findings);
+    for (size_t f = 0; f < findings.count; f++) {
+        const struct mtacheck_finding *item = &findings.item[f];
+        if (item->level == MTACHECK_OK)
+            continue;
+        snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s: %s", *got ? "|" : "",
+                 mtacheck_level_name(item->level), item->what);
+    }
+    if (strcmp(got, wanted) != 0)
+        fail_msg("%s:\n  %s\nwanted\n  %s", label, got, wanted);
+    mtacheck_clear(&findings);
+    conf_unref(conf);
+}
+
 static void check_table(void **state)
 {
-    struct conf *conf = conf_of("domain \"example.com\" { route = primary }\n");
-
     (void)state;
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         struct fake fake = {checks[i].silent, checks[i].open};
-        const struct sendmailcheck_world world = {.cf = checks[i].cf,
-                                                  .conf = conf,
-                                                  .reach = fake_reach,
-                                                  .is_open = fake_open,
-                                                  .arg = &fake};
-        struct mtacheck findings = {0};
-        char got[2048] = "";
-
-        sendmailcheck_run(&world, &findings);
-        for (size_t f = 0; f < findings.count; f++) {
-            const struct mtacheck_finding *item = &findings.item[f];
-            if (item->level == MTACHECK_OK)
-                continue;
-            snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s: %s", *got ? "|" : "",
-                     mtacheck_level_name(item->level), item->what);
-        }
-        if (strcmp(got, checks[i].wanted) != 0)
-            fail_msg("%s:\n  %s\nwanted\n  %s", checks[i].label, got, checks[i].wanted);
-        mtacheck_clear(&findings);
+        check(checks[i].label, PRIMARY, checks[i].cf, &fake, checks[i].wanted);
     }
-    conf_unref(conf);
+}
+
+static void port_table(void **state)
+{
+    struct fake fake = {"", ""};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ports / sizeof ports[0]; i++)
+        check(ports[i].label, ports[i].conf, ports[i].cf, &fake, ports[i].wanted);
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(check_table)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(check_table), cmocka_unit_test(port_table)};
 
     return cmocka_run_group_tests_name("sendmailcheck", tests, NULL, NULL);
 }
