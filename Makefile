@@ -49,7 +49,8 @@ LINK     := -Wl,--as-needed $(EXTRA) $(LDFLAGS)
 CACHE_SRC  := $(filter-out $(if $(HAS_TLS),cache/tls_none.c,cache/tls.c),$(sort $(wildcard cache/*.c)))
 CLI_SRC    := policy/cli.c
 POLICY_SRC := $(filter-out policy/main.c $(CLI_SRC),$(sort $(wildcard policy/*.c)))
-MILTER_SRC := $(filter-out milter/main.c,$(sort $(wildcard milter/*.c)))
+# A sanitiser has its own allocator.
+MILTER_SRC := $(filter-out milter/main.c $(if $(EXTRA),milter/slack.c),$(sort $(wildcard milter/*.c)))
 UNIT_SRC   := $(sort $(wildcard tests/unit/test_*.c))
 REPLAY_SRC := $(sort $(wildcard tests/replay/*.c))
 BENCH_SRC  := $(sort $(wildcard tests/bench/floor_*.c tests/bench/load_*.c))
