@@ -31,7 +31,7 @@ def conf(node):
 
 
 def filtering():
-    return "\n".join([sitecfg.DNS, sitecfg.HEALTH.replace(" }", " slow_start = 0 }"), """
+    return "\n".join([sitecfg.DNS, sitecfg.HEALTH, """
 guard { mode = "off" }
 domain "out.example.com" { route = "mx" }
 domain "tls.example.com" { route = "mx" }

@@ -43,7 +43,7 @@ def conf(node):
 
 def sending():
     """The "*" is every domain of the big case. wg4 has a port of which Sendmail cannot be told."""
-    return "\n".join([sitecfg.DNS, sitecfg.HEALTH.replace(" }", " slow_start = 0 }"), f"""
+    return "\n".join([sitecfg.DNS, sitecfg.HEALTH, f"""
 guard {{ mode = "off" }}
 domain "*" {{ route = "pool weighted" }}
 domain "quiet.example.com" {{ route = "mx" }}

@@ -12,7 +12,7 @@ REDIS = {"mx1.example.com": 'redis = "unix:/run/lab/redis/redis.sock"',
          "mx2.example.com": 'redis = "redis://mxwarden@192.0.2.60:6379" '
                             f'password_file = "{PASSWORD_FILE}"'}
 DNS = 'dns { servers = {"192.0.2.53"} timeout = 500ms }'
-HEALTH = "health { interval = 1s timeout = 2s fall = 2 rise = 1 }"
+HEALTH = "health { interval = 1s timeout = 2s fall = 2 rise = 1 slow_start = 0 }"
 GUARD = """guard {{
     mode = "defer" evidence_net = "{evidence_net}"
     yield_after = {yield_after} grace = {grace} hold_down = {hold_down}

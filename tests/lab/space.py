@@ -17,9 +17,10 @@ import sys
 
 LAB = pathlib.Path("/run/lab")
 INSIDE = "--inside"
-# Documentation networks: the site's hosts, and the two in which its clients live.
+# The site's hosts, and the networks in which its clients live: for documentation, and, as those two
+# are small, of those for benchmarks (RFC 2544).
 SITE, SITE6 = "192.0.2.0/24", "2001:db8::/64"
-CLIENT_NETS = ("198.51.100.0/24", "203.0.113.0/24")
+CLIENT_NETS = ("198.51.100.0/24", "203.0.113.0/24", "198.18.0.0/16")
 CLIENT_NET6 = "2001:db8:1::/48"
 CLONE_NEWNET = 0x40000000
 libc = ctypes.CDLL(None, use_errno=True)

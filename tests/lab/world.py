@@ -3,7 +3,7 @@ a store that mail ends in, and one host that is every client.
 
     mx1 192.0.2.10, 2001:db8::10      mx2 192.0.2.20 and 2001:db8::20 (milter), .21 (policy service)
     dns 192.0.2.53   redis .60   store .70   gw1 .81   gw2 .82   backup .83
-    net: all of 198.51.100.0/24, 203.0.113.0/24 and 2001:db8:1::/48
+    net: all of 198.51.100.0/24, 203.0.113.0/24, 198.18.0.0/16 and 2001:db8:1::/48
 
 It is built once; heal() before each case mends whatever the case before it broke, so that cases
 run in any order.
@@ -204,9 +204,9 @@ class World:
 
 
 def client_networks():
-    """Every /30 of the client networks but the first four of each, as lists of addresses: those
-    are for cases that need well-known neighbours."""
-    for prefix in ("198.51.100", "203.0.113"):
+    """Every /30 of the client networks as lists of addresses, but for the first four of each /24:
+    those are for cases that need well-known neighbours."""
+    for prefix in ("198.51.100", "203.0.113", *(f"198.18.{third}" for third in range(256))):
         for first in range(16, 256, 4):
             yield [f"{prefix}.{first + offset}" for offset in range(1, 3)]
 
