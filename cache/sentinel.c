@@ -215,8 +215,6 @@ static void go_listening(struct sentinel *sentinel)
     char words[NAME_SIZE + 32];
 
     sentinel->state = SENTINEL_LISTENING;
-    sentinel->tries = 0;
-    sentinel->attempt = 0;
     sentinel->pinged = false;
     arm(sentinel->deadline, PING_EVERY);
     if (sentinel->told_down || !sentinel->generation) {
@@ -342,6 +340,9 @@ static bool hear_message(struct sentinel *sentinel, const redisReply *reply)
         return false;
     if (reply->elements == 2 && reply_is_word(reply->element[0], "pong")) {
         sentinel->pinged = false;
+        /* Only now: one that answers and leaves at once would be asked without a pause. */
+        sentinel->tries = 0;
+        sentinel->attempt = 0;
         return true;
     }
     if (reply->elements != 3 || !reply_is_word(reply->element[0], "message") ||

@@ -142,7 +142,6 @@ static bool say_subscribe(struct track *track)
 static void go_up(struct track *track)
 {
     track->state = TRACK_LISTENING;
-    track->attempt = 0;
     track->told_down = false;
     arm(track->silence, track->quiet);
     notice_give(track->notice, NOTICE_TRACK_UP, NULL);
@@ -150,11 +149,14 @@ static void go_up(struct track *track)
         track->hooks.up(track->hooks.arg);
 }
 
-/* The heartbeat is passed on like any key: others may want it. */
+/* The heartbeat is passed on like any key: others may want it. Pauses begin anew only with the first:
+ * a server that lets us listen and throws us out would be asked without one. */
 static void hear_key(struct track *track, const char *key)
 {
-    if (!strcmp(key, track->heartbeat))
+    if (!strcmp(key, track->heartbeat)) {
         arm(track->silence, track->quiet);
+        track->attempt = 0;
+    }
     notice_give(track->notice, NOTICE_INVALIDATED, key);
     if (track->hooks.changed)
         track->hooks.changed(track->hooks.arg, key);

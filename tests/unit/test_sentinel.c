@@ -334,6 +334,34 @@ static const struct {
     {"4 billion elements", "*4294967295\r\n", 0, false},
 };
 
+static bool is_never(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+/* Sentinels that answer well and leave at once are not besieged; each answer serves all the same. */
+static void test_no_storm(void **state)
+{
+    static const struct fake_rule brief[] = {{GET, ADDR("192.0.2.1", "6379"), 0},
+                                             {"SUBSCRIBE", SUBSCRIBED "-ERR gone\r\n", 0},
+                                             {"PING", PONG, 0}};
+    struct world world;
+
+    (void)state;
+    world_open(&world, 2);
+    be(&world.fake[0], brief);
+    be(&world.fake[1], brief);
+    world_start(&world);
+    box_wait(world.base, is_never, NULL, 1000);
+    assert_in_range(world.fake[0].connections + world.fake[1].connections, 2, 20);
+    be(&world.fake[0], good);
+    be(&world.fake[1], good);
+    assert_true(ask(&world));
+    assert_string_equal(world.found.host, "[192.0.2.1]");
+    world_close(&world);
+}
+
 static bool is_left(void *arg)
 {
     struct world *world = arg;
@@ -595,17 +623,12 @@ static void test_follow_a_refusal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_switches),
-        cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_nobody),
-        cmocka_unit_test(test_asked_again),
-        cmocka_unit_test(test_cancelled),
-        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_password),
-        cmocka_unit_test(test_names_and_nobody_there),
-        cmocka_unit_test(test_follow_a_switch),
-        cmocka_unit_test(test_follow_by_role),
+        cmocka_unit_test(test_switches),         cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_nobody),           cmocka_unit_test(test_asked_again),
+        cmocka_unit_test(test_cancelled),        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_no_storm),         cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_password),         cmocka_unit_test(test_names_and_nobody_there),
+        cmocka_unit_test(test_follow_a_switch),  cmocka_unit_test(test_follow_by_role),
         cmocka_unit_test(test_follow_a_refusal),
     };
 

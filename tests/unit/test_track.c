@@ -285,6 +285,34 @@ static void test_endless_message(void **state)
     free(said);
 }
 
+static bool is_never(void *arg)
+{
+    (void)arg;
+    return false;
+}
+
+/* A server that lets us listen and throws us out at once is not besieged. */
+static void test_no_storm(void **state)
+{
+    static const struct fake_rule brief = {
+        "SUBSCRIBE", "*3\r\n$9\r\nsubscribe\r\n$20\r\n__redis__:invalidate\r\n:1\r\n-ERR gone\r\n",
+        0};
+    struct world world;
+    struct fake fake;
+
+    (void)state;
+    world_open(&world);
+    fake_open(&fake, world.base);
+    fake.rule = &brief;
+    fake.rules = 1;
+    world.fake = &fake;
+    world_start(&world, fake.path);
+    box_wait(world.base, is_never, NULL, 1000);
+    assert_in_range(world.ups, 2, 10);
+    assert_in_range(fake.connections, 2, 10);
+    world_close(&world);
+}
+
 /* Silence about the own heartbeat ends it; the heartbeat, and nothing else, keeps it. */
 static void test_heartbeat(void **state)
 {
@@ -483,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_key_with_nul),
         cmocka_unit_test(test_byte_by_byte),
         cmocka_unit_test(test_endless_message),
+        cmocka_unit_test(test_no_storm),
         cmocka_unit_test(test_heartbeat),
         cmocka_unit_test(test_nobody_there),
         cmocka_unit_test(test_host_by_name),
