@@ -22,6 +22,7 @@ struct waiting {
     UT_hash_handle hh;
     bool sent;  /* with the session under way */
     bool again; /* put in since */
+    bool last;  /* removed since: whatever this one says */
     char domain[];
 };
 
@@ -97,8 +98,9 @@ static void take_answer(struct server *server, struct waiting *waiting,
     struct etrn_queue *queue = server->queue;
 
     waiting->sent = false;
-    if (!is_answer(answer) && server->tries < TRIES)
+    if (!is_answer(answer) && server->tries < TRIES && !waiting->last)
         return;
+    waiting->last = false;
     queue->settled(queue->arg, waiting->domain, server->name, answer);
     if (waiting->again)
         waiting->again = false;
@@ -176,6 +178,7 @@ void etrn_queue_put(struct etrn_queue *queue, const struct conf_socket *socket, 
     HASH_FIND_STR(server->waiting, domain, waiting);
     if (waiting) {
         waiting->again = waiting->sent;
+        waiting->last = false;
     } else if ((waiting = calloc(1, sizeof *waiting + length + 1))) {
         memcpy(waiting->domain, domain, length + 1);
         HASH_ADD_KEYPTR(hh, server->waiting, waiting->domain, length, waiting);
@@ -183,6 +186,26 @@ void etrn_queue_put(struct etrn_queue *queue, const struct conf_socket *socket, 
     server->tries = 0;
     if (!server->session)
         server_settle(server);
+}
+
+void etrn_queue_remove(struct etrn_queue *queue, const struct conf_socket *socket,
+                       const char *domain)
+{
+    struct server *server;
+    struct waiting *waiting = NULL;
+
+    HASH_FIND_STR(queue->server, socket->text, server);
+    if (server)
+        HASH_FIND_STR(server->waiting, domain, waiting);
+    if (!waiting)
+        return;
+    waiting->again = false;
+    waiting->last = waiting->sent;
+    if (waiting->sent)
+        return;
+    waiting_drop(server, waiting);
+    if (!server->session && !server->waiting)
+        server_drop(server);
 }
 
 struct etrn_queue *etrn_queue_new(struct event_base *base, const char *name, etrn_settled *settled,

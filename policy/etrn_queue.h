@@ -26,5 +26,8 @@ void etrn_queue_free(struct etrn_queue *queue); /* NULL is fine; settles nothing
 
 /* From the loop on. One that waits already waits once; one whose ETRN is under way has another. */
 void etrn_queue_put(struct etrn_queue *queue, const struct conf_socket *server, const char *domain);
+/* It is not tried again at this server; an ETRN that is under way is still settled. */
+void etrn_queue_remove(struct etrn_queue *queue, const struct conf_socket *server,
+                       const char *domain);
 
 #endif

@@ -240,7 +240,8 @@ static void on_settled(void *arg, const char *name, const char *server,
     struct candidates now;
 
     flush_note(flush, name, server, answer);
-    if (!domain)
+    /* The word of a server that a reload has replaced settles nothing. */
+    if (!domain || strcmp(server, domain->section->flush->text) != 0)
         return;
     domain->under_way = false;
     look_at(flush, domain->section, &now);
@@ -329,10 +330,26 @@ static void take_conf(struct flush *flush, struct conf *conf)
     flush->next = 0;
 }
 
+/* What is not settled goes to the server that is named now, if any is. */
+static void move_unsettled(struct flush *flush, const struct conf *conf)
+{
+    for (size_t i = 0; i < flush->count; i++) {
+        const struct conf_domain *old = flush->domain[i].section;
+        const struct conf_domain *new = conf_find_domain(conf, old->domain, true);
+        const struct conf_socket *server = new ? new->flush : NULL;
+        if (!flush->domain[i].under_way || (server && strcmp(server->text, old->flush->text) == 0))
+            continue;
+        etrn_queue_remove(flush->queue, old->flush, old->domain);
+        if (server)
+            etrn_queue_put(flush->queue, server, old->domain);
+    }
+}
+
 void flush_set_conf(struct flush *flush, struct conf *conf)
 {
     struct conf *old = flush->conf;
 
+    move_unsettled(flush, conf);
     take_conf(flush, conf);
     flush->conf = conf_ref(conf);
     conf_unref(old);

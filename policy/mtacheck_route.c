@@ -211,9 +211,10 @@ static void check_flush(const struct routing *routing, const struct conf_domain 
         mtacheck_add(routing->findings, MTACHECK_ERROR, "add the service flush(8) to master.cf",
                      "domains have `flush`, and master.cf has no service for it");
     if (is_in(routing, "fast_flush_domains", domain->domain) == MEMBER_NO)
-        mtacheck_add(
-            routing->findings, MTACHECK_ERROR, "add it: fast_flush_domains = $relay_domains ...",
-            "fast_flush_domains: %s is not in it: an ETRN is answered with 459", domain->domain);
+        mtacheck_add(routing->findings, MTACHECK_ERROR,
+                     "add it, or to relay_domains where fast_flush_domains is that",
+                     "fast_flush_domains: %s is not in it: an ETRN is answered with 459",
+                     domain->domain);
     get(routing, "smtpd_etrn_restrictions", value);
     /* A table, or a service, may permit as well: what it says is not known here. */
     if (*value && !strstr(value, "permit") && !strstr(value, "check_"))

@@ -248,6 +248,29 @@ static void reload_forgets_nothing(void **state)
     site_close(&site);
 }
 
+/* What waits for another try at a server goes where the new configuration says, or nowhere. */
+static void reload_takes_the_server_away(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct site site = open_backup();
+        world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+        world_run(MINUTE);
+        world_set_etrn(NULL);
+        world_set_host(MX1, WORLD_SMTP_UP, NULL);
+        world_run(10000);
+        world_reload(
+            site.mx2,
+            i ? SITE_CONF("mx2.example.com", "domain \"q.example.com\" { route = \"primary\" "
+                                             "flush = \"127.0.0.1:26\" }\n")
+              : SITE_CONF("mx2.example.com", "domain \"q.example.com\" { route = \"primary\" }\n"));
+        world_set_etrn("250 Queuing started");
+        world_run(MINUTE);
+        expect_etrns(i ? "q.example.com" : "");
+        site_close(&site);
+    }
+}
+
 static void by_hand(void **state)
 {
     struct site site = open_backup();
@@ -299,6 +322,7 @@ int replay_flush(void)
         cmocka_unit_test(still_down_after_a_restart),
         cmocka_unit_test(well_at_the_start_and_after_it),
         cmocka_unit_test(reload_forgets_nothing),
+        cmocka_unit_test(reload_takes_the_server_away),
         cmocka_unit_test(by_hand),
         cmocka_unit_test(by_hand_at_the_end),
     };
