@@ -386,6 +386,8 @@ static void dns_later(void **state)
     facts_unref(known);
     known = NULL;
     strcpy(conf.node, "mx3.example.com");
+    size_t nets = conf.own.nets.count;
+    conf.own.nets.count = 0;
     struct site *late = site_new(base, &conf, &wall, (struct fetch *)&conf, (struct store *)&fake);
     assert_false(site_is_self_addr(late, &addr));
     assert_false(site_knows_self(late));
@@ -401,6 +403,7 @@ static void dns_later(void **state)
     site_beat(late);
     assert_false(site_is_self_addr(late, &addr));
     site_free(late);
+    conf.own.nets.count = nets;
     settle();
 }
 
