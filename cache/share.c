@@ -15,8 +15,8 @@
 struct share_read {
     enum facts_kind kind;
     const struct clock *clock;
-    int64_t max_age; /* seconds */
-    struct mac_key mac;
+    int64_t max_age;           /* seconds */
+    const struct mac_key *mac; /* as it is when the answer comes: not the one of old */
     char key[KEYS_SIZE];
     share_done *done; /* NULL once cancelled */
     void *arg;
@@ -54,7 +54,7 @@ static struct facts *parse(const struct share_read *read, const struct store_rep
     }
     facts = codec_parse(read->kind, pair, count / 2, now, read->max_age);
     if (facts)
-        facts->proven = mac_is_valid(&read->mac, read->key, pair, count / 2) &&
+        facts->proven = mac_is_valid(read->mac, read->key, pair, count / 2) &&
                         codec_is_timely(pair, count / 2, now, read->max_age);
     return facts;
 }
@@ -80,7 +80,7 @@ struct share_read *share_read(const struct share_place *place, enum facts_kind k
     *read = (struct share_read){.kind = kind,
                                 .clock = place->clock,
                                 .max_age = place->max_ttl / 1000,
-                                .mac = *place->mac,
+                                .mac = place->mac,
                                 .done = done,
                                 .arg = arg};
     if (!key_of(place->prefix, kind, name, read->key)) {

@@ -25,7 +25,7 @@ struct share_place {
     const struct clock *clock;
     const char *prefix;
     int64_t max_ttl;           /* milliseconds, bounds what Redis may claim */
-    const struct mac_key *mac; /* the site's secret */
+    const struct mac_key *mac; /* the site's secret; it outlives what is under way */
 };
 
 /* NULL where nothing was sent: no callback then. The callback comes once, from the loop. */

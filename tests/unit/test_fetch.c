@@ -1043,6 +1043,29 @@ static void test_real_secret_changes(void **state)
     real_close(&world);
 }
 
+/* The same while what the old one proves is on its way. */
+static void test_real_secret_changes_meanwhile(void **state)
+{
+    struct fetch_options options = {.entries = 100,
+                                    .stale = STALE,
+                                    .max_ttl = 86400000,
+                                    .prefix = "mxw1",
+                                    .secret = "another secret 16",
+                                    .secret_size = 17};
+    struct answer answer = {0};
+    struct world world;
+
+    (void)state;
+    BOX_NEEDS_SERVER();
+    real_second(&world, SECRET);
+    fetch_ask(world.fetch, FACTS_MX, "example.com", FETCH_OWN, 1000, on_done, &answer);
+    fetch_set_options(world.fetch, &options);
+    assert_true(box_wait(world.base, is_answered, &answer, SOON));
+    assert_true(answer.facts && answer.facts->own);
+    answer_clear(&answer);
+    real_close(&world);
+}
+
 static void write_shared_mx(struct world *world, const char *order, int64_t life)
 {
     char line[256], now[32];
@@ -1240,6 +1263,7 @@ int main(void)
         cmocka_unit_test(test_real_forged_never_routes),
         cmocka_unit_test(test_real_other_secrets),
         cmocka_unit_test(test_real_secret_changes),
+        cmocka_unit_test(test_real_secret_changes_meanwhile),
         cmocka_unit_test(test_real_shared_guides_the_guard_only),
         cmocka_unit_test(test_real_two_trusts_one_job),
         cmocka_unit_test(test_real_expired_or_poisoned),
