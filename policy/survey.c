@@ -364,11 +364,21 @@ void survey_free(struct survey *survey)
     free(survey);
 }
 
+static bool is_same_secret(const struct conf *a, const struct conf *b)
+{
+    return a->cache.secret_size == b->cache.secret_size &&
+           (a->cache.secret_size == 0 ||
+            memcmp(a->cache.secret, b->cache.secret, a->cache.secret_size) == 0);
+}
+
 void survey_set_conf(struct survey *survey, struct conf *conf)
 {
     struct conf *old = survey->conf;
 
     stop_visits(survey); /* their domains are the old one's */
+    /* What was proven by the old secret may be forged; what was resolved here fetch still has. */
+    if (!is_same_secret(old, conf))
+        local_clear_all(survey->last);
     survey->conf = conf_ref(conf);
     survey->next = 0;
     survey->due = 0;

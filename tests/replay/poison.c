@@ -377,6 +377,30 @@ POISONED(override)
 POISONED(node)
 POISONED(epoch)
 
+/* A node that has an ordering only out of Redis, proven by a secret that is changed then: it may have
+ * been forged, and the last good answers are none any more. */
+static void secret_changes(void **state)
+{
+    char conf[1024], changed[] = "/tmp/mxwarden-poison-XXXXXX";
+    struct site site = open_site(true);
+    int fd = mkstemp(changed);
+
+    (void)state;
+    assert_true(fd >= 0 && write(fd, "fedcba9876543210\n", 17) == 17);
+    close(fd);
+    world_kill(site.mx2);
+    world_set_dns(WORLD_DNS_SILENT);
+    site.mx2 = start("mx2.example.com", MX2, true);
+    world_run(20000);
+    expect_route(site.mx2, &none, "u@p.example.com", PRIMARY_ROUTE);
+    snprintf(conf, sizeof conf, CONF, "mx2.example.com", changed);
+    world_reload(site.mx2, conf);
+    world_run(20000);
+    expect_route(site.mx2, &none, "u@p.example.com", "OK retry:4.4.4 no usable host");
+    unlink(changed);
+    site_close(&site);
+}
+
 /* A memory that began in the future is the youngest there can be, however far ahead that is; so far
  * that its age in milliseconds is no number any more. */
 static void epoch_from_the_end_of_time(void **state)
@@ -438,6 +462,7 @@ int replay_poison(void)
         cmocka_unit_test(poisoned_epoch),
         cmocka_unit_test(poisoned_under_a_secret),
         cmocka_unit_test(epoch_from_the_end_of_time),
+        cmocka_unit_test(secret_changes),
     };
 
     return cmocka_run_group_tests_name("replay-poison", tests, write_secret, remove_secret);
