@@ -245,7 +245,7 @@ static void got_refusal(void *arg, const struct memory_refused *refused)
     end_wait(q);
     q->facts.has_refusal = true;
     q->facts.refusal_kept = refused->complete;
-    q->refused_anew = refused->fresh;
+    q->facts.refused_anew = refused->fresh;
     q->facts.first_refused = refused->first_at;
     q->facts.later_message = refused->later;
     if (q->kind == ENGINE_EXPLAIN && refused->first_at == 0)
@@ -355,7 +355,7 @@ static void tally(struct engine_question *q, const struct guard_verdict *verdict
     if (q->question.stage == QUESTION_DATA || verdict->reason == GUARD_UNGUARDED)
         return;
     tally_judged(tally, &message);
-    if (verdict->reason != GUARD_BYPASS || !q->refused_anew)
+    if (verdict->reason != GUARD_BYPASS || !q->facts.refused_anew)
         return;
     for (size_t i = 0; i < q->facts.better_count; i++)
         better[i] = q->facts.better[i].addr;

@@ -76,7 +76,6 @@ struct engine_question {
     int64_t learned_at; /* Unix seconds */
     bool learned_any;   /* only by an administrator's word: nothing is learned from it */
     char learned_as[IDENTITY_SIZE];
-    bool refused_anew; /* nobody had been refused this before */
 
     /* Routes. */
     struct address address;

@@ -279,7 +279,7 @@ bool guard_may_retry_at_once(const struct guard_facts *facts)
 
 static bool is_retry(const struct guard_facts *facts)
 {
-    if (facts->first_refused <= 0)
+    if (facts->first_refused <= 0 || facts->refused_anew)
         return false;
     return (facts->now - facts->first_refused) * 1000 >= facts->guard->yield_after ||
            guard_may_retry_at_once(facts);

@@ -109,6 +109,7 @@ struct guard_facts {
 
     bool has_refusal;
     bool refusal_kept;     /* it could be noted */
+    bool refused_anew;     /* nobody had been refused this before: first_refused is this one */
     int64_t first_refused; /* Unix seconds */
     bool later_message;    /* than one that was refused; false where that is not known */
 

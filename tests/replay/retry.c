@@ -120,6 +120,33 @@ static void without_instances_time_tells(void **state)
     site_close(&site);
 }
 
+#define QUICK "domain \"quick.example.com\" { guard { mode = \"defer\" yield_after = 1s } }\n"
+
+/* The second look comes a quarter of a second later: in some of these a second has struck since the
+ * refusal was noted, but that is this question's own. */
+static void own_refusal_is_no_retry(void **state)
+{
+    struct site site =
+        site_start(SITE_CONF("mx1.example.com", ""), SITE_CONF("mx2.example.com", QUICK));
+    struct world_mail mail = stranger();
+    char sender[32];
+
+    (void)state;
+    world_set_mx("quick.example.com", "10 mx1.example.com,20 mx2.example.com");
+    world_run(22 * MINUTE);
+    mail.recipient = "u@quick.example.com";
+    mail.name = mail.helo = NULL;
+    mail.sender = sender;
+    for (int i = 0; i < 10; i++) {
+        snprintf(sender, sizeof sender, "a%d@example.net", i);
+        expect_defer(site.mx2, &mail);
+        world_run(850);
+    }
+    world_run(1000);
+    expect_accept(site.mx2, &mail, "yielded");
+    site_close(&site);
+}
+
 /* What a skipper on a customer's line has, and what anybody may claim. */
 static void others_wait_for_the_yield(void **state)
 {
@@ -316,13 +343,21 @@ static void explain_tells_when(void **state)
 int replay_retry(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(server_comes_back_at_once), cmocka_unit_test(server_comes_back_by_policy),
-        cmocka_unit_test(same_message_is_no_retry),  cmocka_unit_test(two_askers_are_one_message),
-        cmocka_unit_test(filter_asks_twice),         cmocka_unit_test(without_instances_time_tells),
-        cmocka_unit_test(others_wait_for_the_yield), cmocka_unit_test(another_node_refused_first),
-        cmocka_unit_test(daemon_restarted),          cmocka_unit_test(redis_forgot_or_is_gone),
-        cmocka_unit_test(site_without_redis),        cmocka_unit_test(from_another_of_a_pool),
-        cmocka_unit_test(detect_sees_the_same),      cmocka_unit_test(explain_tells_when),
+        cmocka_unit_test(server_comes_back_at_once),
+        cmocka_unit_test(server_comes_back_by_policy),
+        cmocka_unit_test(same_message_is_no_retry),
+        cmocka_unit_test(two_askers_are_one_message),
+        cmocka_unit_test(filter_asks_twice),
+        cmocka_unit_test(without_instances_time_tells),
+        cmocka_unit_test(others_wait_for_the_yield),
+        cmocka_unit_test(own_refusal_is_no_retry),
+        cmocka_unit_test(another_node_refused_first),
+        cmocka_unit_test(daemon_restarted),
+        cmocka_unit_test(redis_forgot_or_is_gone),
+        cmocka_unit_test(site_without_redis),
+        cmocka_unit_test(from_another_of_a_pool),
+        cmocka_unit_test(detect_sees_the_same),
+        cmocka_unit_test(explain_tells_when),
     };
 
     return cmocka_run_group_tests_name("replay-retry", tests, NULL, NULL);

@@ -504,6 +504,12 @@ static void server_on_a_line(struct fixture *f)
     strcpy(f->question.client_name, "dsl-198-51-100-7.example.net");
     strcpy(f->question.helo_name, "dsl-198-51-100-7.example.net");
 }
+/* This question's own note has grown old while it looked again. */
+static void refused_anew(struct fixture *f)
+{
+    f->facts.refused_anew = true;
+    f->facts.first_refused = NOW - 240;
+}
 static void off_mx_server_again(struct fixture *f)
 {
     off_mx_defer(f);
@@ -656,6 +662,7 @@ static const struct {
     {12, "at once, HELO is no name", server_without_helo_name, NULL, 0, GUARD_BYPASS},
     {12, "at once, name embeds the address", server_on_a_line, NULL, 0, GUARD_BYPASS},
     {12, "at once, listener is no MX", off_mx_server_again, NULL, 0, GUARD_YIELDED},
+    {12, "its own refusal is none to come back from", refused_anew, NULL, 0, GUARD_BYPASS},
     {14, "decoy, a mail server at once", decoy_server_again, NULL, 0, GUARD_TRAP},
     {14, "trapped", trapped, NULL, 0, GUARD_TRAP},
     {14, "trapped, not asked yet", trapped_not_asked, NULL, GUARD_NEED_MEMORY, 0},
@@ -811,6 +818,7 @@ static void generate(struct fixture *f)
     f->facts.refusal_kept = !coin(8);
     f->facts.first_refused = NOW - (coin(3) ? 1000 : 0);
     f->facts.later_message = coin(2);
+    f->facts.refused_anew = coin(4);
     strcpy(f->question.client_name, coin(2) ? "mail.example.net" : "");
     strcpy(f->question.helo_name, coin(2) ? "mail.example.net" : "out.example.net");
 }
