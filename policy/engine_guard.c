@@ -179,6 +179,16 @@ static void look_at_tides(struct engine_question *q)
                                                guard->breaker_window, guard->breaker_factor);
 }
 
+/* A refusal by this question itself is none of them: once it has noted that, nothing is taken. */
+static void take_earlier(struct engine_question *q, const struct memory_refused *before)
+{
+    if (q->facts.has_refusal || !before->complete)
+        return;
+    q->facts.has_earlier = true;
+    q->facts.first_refused = before->first_at;
+    q->facts.later_message = before->later;
+}
+
 static void got_known(void *arg, const struct memory_known *known)
 {
     struct engine_question *q = arg;
@@ -200,6 +210,7 @@ static void got_known(void *arg, const struct memory_known *known)
     q->learned_at = known->learned_at;
     q->learned_any = known->learned_any;
     memcpy(q->learned_as, known->learned_as, sizeof q->learned_as);
+    take_earlier(q, &known->before);
     step_judge(q);
 }
 
@@ -208,11 +219,17 @@ static bool is_dry(const struct engine_question *q)
     return !verdict_refuses(q->facts.guard->mode);
 }
 
+/* What explain asks for is some other message. */
+static uint64_t message_asked(const struct engine_question *q)
+{
+    return q->kind == ENGINE_EXPLAIN ? MESSAGE_ANOTHER : message_of(&q->question);
+}
+
 static void ask_memory(struct engine_question *q)
 {
     const struct conf_guard *guard = &q->conf->guard;
     struct net_addr listener[GUARD_MAX_BETTER];
-    struct identity_set who;
+    struct identity_set who, digests;
     char net[NET_TEXT];
     struct memory_look look = {.listener = listener,
                                .listener_count = q->facts.better_count,
@@ -220,7 +237,8 @@ static void ask_memory(struct engine_question *q)
                                .domain = q->question.recipient.domain,
                                .dry = is_dry(q),
                                .rcpt_only = q->facts.guard->min_stage == CONF_STAGE_RCPT,
-                               .max_age = q->facts.guard->evidence_ttl / 1000};
+                               .max_age = q->facts.guard->evidence_ttl / 1000,
+                               .message = message_asked(q)};
     static const struct memory_known nothing;
 
     for (size_t i = 0; i < q->facts.better_count; i++)
@@ -231,6 +249,10 @@ static void ask_memory(struct engine_question *q)
     if (q->facts.guard->trap[0])
         look.net = engine_net(q, net);
     identity_of_visit(&q->question, guard->evidence_net4, guard->evidence_net6, &who);
+    if (!q->facts.has_refusal) {
+        identity_of_retry(&q->question, guard->evidence_net4, guard->evidence_net6, &digests);
+        look.retry = &digests;
+    }
     q->wait = memory_ask(q->engine->parts.memory, &look, got_known, q);
     if (q->wait)
         begin_wait(q);

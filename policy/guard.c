@@ -290,7 +290,8 @@ static enum row_result row_yielded(struct walk *walk)
     const struct guard_facts *facts = walk->facts;
 
     if (!facts->has_refusal)
-        return need(walk, GUARD_NEED_REFUSAL);
+        return facts->has_earlier && is_retry(facts) ? hold(walk, GUARD_YIELDED)
+                                                     : need(walk, GUARD_NEED_REFUSAL);
     /* A refusal that cannot be remembered could be repeated without end. */
     if (!facts->refusal_kept) {
         walk->verdict->row = 10;

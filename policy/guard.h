@@ -107,6 +107,7 @@ struct guard_facts {
     unsigned bypass_nets;             /* networks that bypassed in breaker_window */
     bool visits_fell; /* at a better host, below 1/breaker_factor of their average */
 
+    bool has_earlier; /* earlier refusals were read with the memory: below is what it knew of */
     bool has_refusal;
     bool refusal_kept;     /* it could be noted */
     bool refused_anew;     /* nobody had been refused this before: first_refused is this one */

@@ -120,7 +120,7 @@ static void refusal_fact(const struct guard_facts *facts, char *out, size_t size
 {
     char before[96] = "never refused before", then[96] = "at its first retry, by its verified name";
 
-    if (!facts->has_refusal) {
+    if (!facts->has_refusal && !facts->has_earlier) {
         snprintf(out, size, "not asked");
         return;
     }

@@ -52,17 +52,28 @@ void memory_put_visit(struct memory *memory, const struct net_addr *listener,
 /* Whom an administrator allows is learned for this. */
 #define MEMORY_ANY_DOMAIN "*"
 
+/* Refusals of a client, for its sender and recipient. */
+struct memory_refused {
+    bool complete;    /* false: Redis did not take it, or could not be asked */
+    bool fresh;       /* noted now, and none of the digests was known before */
+    bool later;       /* one was, and it was another message's than this (message.h) */
+    int64_t first_at; /* Unix seconds of the earliest refusal, this one included */
+    unsigned which;   /* index of the digest that was earliest */
+};
+
 /* What is known of a client: the latest visit at any of the listeners, and whether it was learned
- * for domain. */
+ * for domain; and, where retry is given, whether it was refused before. */
 struct memory_look {
     const struct net_addr *listener; /* of the better hosts */
     size_t listener_count;
     const struct identity_set *who;
     const char *domain; /* learned for it, or for MEMORY_ANY_DOMAIN */
     bool dry;
-    bool rcpt_only;  /* a visit counts only if it came as far as RCPT */
-    int64_t max_age; /* seconds; an older visit does not count */
-    const char *net; /* "[net/bits]" that may be trapped; NULL: not asked */
+    bool rcpt_only;                   /* a visit counts only if it came as far as RCPT */
+    int64_t max_age;                  /* seconds; an older visit does not count */
+    const char *net;                  /* "[net/bits]" that may be trapped; NULL: not asked */
+    const struct identity_set *retry; /* identity_of_retry; NULL: not asked */
+    uint64_t message;                 /* that may be a retry (message.h) */
 };
 struct memory_known {
     bool complete;      /* false: Redis did not answer; only the process's own was asked */
@@ -73,6 +84,7 @@ struct memory_known {
     char seen_as[IDENTITY_SIZE], learned_as[IDENTITY_SIZE];
     bool shared; /* it was Redis that knew; else this process's own table */
     struct net_addr seen_where;
+    struct memory_refused before; /* never fresh; first_at 0: not refused, as far as is known */
 };
 /* Called once, from the loop, never inside memory_ask. */
 typedef void memory_known_done(void *arg, const struct memory_known *known);
@@ -81,13 +93,6 @@ struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *
 
 /* Notes a (would-be) refusal under each digest unless one is known, and tells the earliest. Which
  * message met it only this process remembers; a refusal that Redis alone knows of was another's. */
-struct memory_refused {
-    bool complete;    /* false: Redis did not take it */
-    bool fresh;       /* noted now, and none of the digests was known before */
-    bool later;       /* one was, and it was another message's than this (message.h) */
-    int64_t first_at; /* Unix seconds of the earliest refusal, this one included */
-    unsigned which;   /* index of the digest that was earliest */
-};
 typedef void memory_refused_done(void *arg, const struct memory_refused *refused);
 struct memory_wait *memory_refuse(struct memory *memory, const struct identity_set *digests,
                                   uint64_t message, bool dry, memory_refused_done *done, void *arg);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 enum {
-    MAX_KEYS = 240, /* of one look; MGETs of WORDS each */
+    MAX_KEYS = 244, /* of one look; MGETs of WORDS each */
     WORDS = 60,
     OK_DOMAINS = 2, /* ok keys of one identity: the domain's, and any domain's */
     SKEW = 30,      /* seconds that another node's clock may be ahead */
@@ -40,8 +40,8 @@ struct memory_wait {
     bool known_here[IDENTITY_MAX]; /* its digests, before it was noted */
     struct net_addr proof;
     bool proof_known;
-    /* What each reply is about: seen keys first, then ok keys, then trap. */
-    size_t seen_count, ok_count, trap_count;
+    /* What each reply is about: seen keys first, then ok keys, then trap, then defer keys. */
+    size_t seen_count, ok_count, trap_count, retry_count;
     size_t who_count;
     bool rcpt_only;
     int64_t max_age;
@@ -62,7 +62,10 @@ static void wait_finish(struct memory_wait *wait)
 {
     if (!wait->cancelled) {
         switch (wait->kind) {
-        case WAIT_KNOWN: wait->known_done(wait->arg, &wait->known); break;
+        case WAIT_KNOWN:
+            wait->known.before = wait->refused;
+            wait->known_done(wait->arg, &wait->known);
+            break;
         case WAIT_REFUSED: wait->refused_done(wait->arg, &wait->refused); break;
         case WAIT_PROOF: wait->proof_done(wait->arg, wait->proof_known, &wait->proof); break;
         case WAIT_VALUES:
@@ -154,6 +157,64 @@ static bool is_visit(const struct memory_wait *wait, const char *text, int64_t a
     return !wait->rcpt_only || (stage && strcmp(stage, ",rcpt") == 0);
 }
 
+static void note_refusal(struct memory_wait *wait, size_t index, int64_t at)
+{
+    if (at > 0 && (wait->refused.first_at == 0 || at < wait->refused.first_at)) {
+        wait->refused.first_at = at;
+        wait->refused.which = (unsigned)index;
+    }
+}
+
+/* By a clock that has been set back since: nobody can tell how long ago that was, and clamped to
+ * now it would never grow old. */
+static bool is_ahead(const char *stamp, int64_t now)
+{
+    return strtoll(stamp, NULL, 10) > now + SKEW;
+}
+
+/* Redis had the digest. If this process had not, another node was told of it, or a process before
+ * this one: it was another message's. */
+static void note_before(struct memory_wait *wait, size_t index)
+{
+    wait->refused.fresh = false;
+    if (!wait->known_here[index] && message_is_later(wait->message, MESSAGE_ANOTHER))
+        wait->refused.later = true;
+}
+
+/* One digest as Redis has it: its stamp, and whether it was there before this question. */
+static void read_digest(struct memory_wait *wait, size_t index, const char *text, bool before)
+{
+    int64_t now = memory_now(wait->memory);
+
+    if (text)
+        note_refusal(wait, index, memory_parse_stamp(text, now));
+    if (before)
+        note_before(wait, index);
+    if (text && is_ahead(text, now))
+        wait->refused.complete = false;
+}
+
+/* The process's own knowledge of one digest; notes the refusal there when `note` says so. How old
+ * it is the monotonic clock says: that of Redis may have been set since. */
+static void refuse_here(struct memory_wait *wait, size_t index, const char *key, bool note)
+{
+    const struct memory_note *known = memory_note_get(wait->memory, key);
+    int64_t now = memory_now(wait->memory);
+
+    wait->known_here[index] = known != NULL;
+    if (known) {
+        note_refusal(wait, index, now - (clock_mono() - known->mono) / 1000);
+        wait->refused.fresh = false;
+        if (message_is_later(wait->message, known->message))
+            wait->refused.later = true;
+    } else if (note) {
+        struct memory_note *made = memory_note_put(wait->memory, key, now, "", MEMORY_DEFER_TTL);
+        if (made)
+            made->message = wait->message;
+        note_refusal(wait, index, now);
+    }
+}
+
 static void note_key(struct memory_wait *wait, size_t index, const char *text)
 {
     int64_t at = memory_parse_stamp(text, memory_now(wait->memory));
@@ -175,19 +236,29 @@ static void known_replied(void *arg, enum store_status status,
                           const struct store_reply *const *reply, size_t count)
 {
     struct memory_wait *wait = arg;
-    size_t index = 0;
+    size_t index = 0, digests = wait->seen_count + wait->ok_count + wait->trap_count;
 
     wait->known.complete = status == STORE_OK;
     wait->known.shared = true;
+    wait->refused.complete = status == STORE_OK && wait->retry_count > 0;
     for (size_t r = 0; r < count; r++)
         for (size_t i = 0; i < store_reply_count(reply[r]); i++, index++) {
             const char *text = store_reply_text(store_reply_at(reply[r], i), NULL);
-            if (text)
+            if (text && index < digests)
                 note_key(wait, index, text);
+            else if (text && index < digests + wait->retry_count)
+                read_digest(wait, index - digests, text, true);
         }
-    if (index != wait->seen_count + wait->ok_count + wait->trap_count)
-        wait->known.complete = false;
+    if (index != digests + wait->retry_count)
+        wait->known.complete = wait->refused.complete = false;
     wait_finish(wait);
+}
+
+/* The key puts the '#' before the digest itself. */
+static void make_defer_key(const struct memory *memory, const struct identity_set *digests,
+                           size_t index, bool dry, char key[KEYS_SIZE])
+{
+    keys_defer(memory->prefix, dry, digests->text[index] + 1, key);
 }
 
 /* The keys of one look, seen then ok; identities of the envelope ('#') are never learned. */
@@ -209,6 +280,9 @@ static size_t make_keys(struct memory_wait *wait, const struct memory_look *look
     wait->trap_count = look->net != NULL;
     if (look->net)
         keys_trap(prefix, look->dry, look->net, key[count++]);
+    wait->retry_count = look->retry ? look->retry->count : 0;
+    for (size_t i = 0; i < wait->retry_count; i++)
+        make_defer_key(wait->memory, look->retry, i, look->dry, key[count++]);
     return count;
 }
 
@@ -233,10 +307,31 @@ static bool copy_look(struct memory_wait *wait, const struct memory_look *look)
     wait->who_count = look->who->count;
     wait->rcpt_only = look->rcpt_only;
     wait->max_age = look->max_age;
+    wait->message = look->message;
     wait->listener = calloc(look->listener_count + 1, sizeof *wait->listener);
     if (wait->listener && look->listener_count)
         memcpy(wait->listener, look->listener, look->listener_count * sizeof *wait->listener);
     return wait->listener != NULL;
+}
+
+/* What this process knows by itself; whether that settles it. Seen or learned here does: no need to
+ * ask further. But who was seen may be trapped. */
+static bool know_here(struct memory_wait *wait, const struct memory_look *look,
+                      const char (*key)[KEYS_SIZE], size_t count)
+{
+    const struct memory *memory = wait->memory;
+    size_t digests = count - wait->retry_count;
+
+    for (size_t i = 0; i < digests; i++) {
+        const struct memory_note *note = memory_note_get(wait->memory, key[i]);
+        if (note)
+            note_key(wait, i, note->text);
+    }
+    for (size_t i = digests; i < count; i++)
+        refuse_here(wait, i - digests, key[i], false);
+    wait->refused.complete = !memory->store && wait->retry_count > 0;
+    return !memory->store || (wait->known.seen_at && !look->net) ||
+           (wait->known.learned_at && !wait->known.learned_any);
 }
 
 struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *look,
@@ -245,8 +340,8 @@ struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *
     struct memory_wait *wait = wait_new(memory, WAIT_KNOWN, arg);
     char(*key)[KEYS_SIZE] = NULL;
     struct store_batch *batch = NULL;
-    size_t count,
-        want = (look->listener_count + OK_DOMAINS) * look->who->count + (look->net != NULL);
+    size_t count, want = (look->listener_count + OK_DOMAINS) * look->who->count +
+                         (look->net != NULL) + (look->retry ? look->retry->count : 0);
 
     if (!wait || !copy_look(wait, look))
         goto fail;
@@ -257,14 +352,7 @@ struct memory_wait *memory_ask(struct memory *memory, const struct memory_look *
     if (!key)
         goto fail;
     count = make_keys(wait, look, key);
-    for (size_t i = 0; i < count; i++) {
-        const struct memory_note *note = memory_note_get(memory, key[i]);
-        if (note)
-            note_key(wait, i, note->text);
-    }
-    /* Seen or learned here settles it: no need to ask further. But who was seen may be trapped. */
-    wait->known.complete = !memory->store || (wait->known.seen_at && !look->net) ||
-                           (wait->known.learned_at && !wait->known.learned_any);
+    wait->known.complete = know_here(wait, look, (const char(*)[KEYS_SIZE])key, count);
     if (!wait->known.complete)
         batch = make_reads(memory, (const char(*)[KEYS_SIZE])key, count);
     free(key);
@@ -275,21 +363,6 @@ fail:
     return NULL;
 }
 
-static void note_refusal(struct memory_wait *wait, size_t index, int64_t at)
-{
-    if (at > 0 && (wait->refused.first_at == 0 || at < wait->refused.first_at)) {
-        wait->refused.first_at = at;
-        wait->refused.which = (unsigned)index;
-    }
-}
-
-/* By a clock that has been set back since: nobody can tell how long ago that was, and clamped to
- * now it would never grow old. */
-static bool is_ahead(const char *stamp, int64_t now)
-{
-    return strtoll(stamp, NULL, 10) > now + SKEW;
-}
-
 /* Whether Redis had the digest: SET NX found it there, or there was no SET. */
 static bool found_before(const struct store_reply *const *reply, size_t get, size_t stride)
 {
@@ -298,30 +371,16 @@ static bool found_before(const struct store_reply *const *reply, size_t get, siz
     return stride == 2 ? store_reply_kind(reply[get - 1]) == STORE_KIND_NIL : has;
 }
 
-/* Redis had the digest. If this process had not, another node was told of it, or a process before
- * this one: it was another message's. */
-static void note_before(struct memory_wait *wait, size_t index)
-{
-    wait->refused.fresh = false;
-    if (!wait->known_here[index] && message_is_later(wait->message, MESSAGE_ANOTHER))
-        wait->refused.later = true;
-}
-
 /* Every last reply of `stride` is the GET of one digest. */
 static void refused_read(struct memory_wait *wait, enum store_status status,
                          const struct store_reply *const *reply, size_t count, size_t stride)
 {
-    int64_t now = memory_now(wait->memory);
-
     wait->refused.complete = status == STORE_OK;
     memory_written(wait->memory, status, NULL, 0);
     for (size_t i = stride - 1; i < count; i += stride) {
         const char *text = store_reply_text(reply[i], NULL);
-        if (text)
-            note_refusal(wait, i / stride, memory_parse_stamp(text, now));
-        if (found_before(reply, i, stride))
-            note_before(wait, i / stride);
-        if (text ? is_ahead(text, now) : stride == 2) /* or written, and not there */
+        read_digest(wait, i / stride, text, found_before(reply, i, stride));
+        if (!text && stride == 2) /* written, and not there */
             wait->refused.complete = false;
     }
     wait_finish(wait);
@@ -337,27 +396,6 @@ static void recall_replied(void *arg, enum store_status status,
                            const struct store_reply *const *reply, size_t count)
 {
     refused_read(arg, status, reply, count, 1);
-}
-
-/* The process's own knowledge of one digest; notes the refusal there when `note` says so. How old
- * it is the monotonic clock says: that of Redis may have been set since. */
-static void refuse_here(struct memory_wait *wait, size_t index, const char *key, bool note)
-{
-    const struct memory_note *known = memory_note_get(wait->memory, key);
-    int64_t now = memory_now(wait->memory);
-
-    wait->known_here[index] = known != NULL;
-    if (known) {
-        note_refusal(wait, index, now - (clock_mono() - known->mono) / 1000);
-        wait->refused.fresh = false;
-        if (message_is_later(wait->message, known->message))
-            wait->refused.later = true;
-    } else if (note) {
-        struct memory_note *made = memory_note_put(wait->memory, key, now, "", MEMORY_DEFER_TTL);
-        if (made)
-            made->message = wait->message;
-        note_refusal(wait, index, now);
-    }
 }
 
 static struct memory_wait *ask_refusal(struct memory *memory, const struct identity_set *digests,
@@ -378,8 +416,7 @@ static struct memory_wait *ask_refusal(struct memory *memory, const struct ident
     snprintf(ttl, sizeof ttl, "%d", MEMORY_DEFER_TTL);
     batch = digests->count ? memory_batch(memory) : NULL;
     for (size_t i = 0; i < digests->count; i++) {
-        /* The key puts the '#' before the digest itself. */
-        keys_defer(memory->prefix, dry, digests->text[i] + 1, key);
+        make_defer_key(memory, digests, i, dry, key);
         refuse_here(wait, i, key, note);
         if (batch && note)
             store_batch_add(batch, "SET", key, now, "NX", "EX", ttl, NULL);

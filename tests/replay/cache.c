@@ -168,6 +168,36 @@ static void one_round_trip(void **state)
     site_close(&site);
 }
 
+/* So is a retry, which that look finds refused before: here, and at a node that only Redis told. */
+static void one_round_trip_for_a_retry(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        expect_defer(site.mx2, &mail);
+        if (i == 1) {
+            world_kill(site.mx2);
+            site.mx2 = world_start(SITE_CONF("mx2.example.com", ""), MX2);
+            world_set_host(MX2, WORLD_SMTP_UP, site.mx2);
+            world_run(8000);
+        }
+        mail.instance = "2";
+        world_set_redis_latency(60);
+        expect_accept(site.mx2, &mail, "yielded");
+        assert_in_range(world_took(), 55, 65);
+        world_set_redis_latency(0);
+        mail = (struct world_mail){.client = "203.0.113.9",
+                                   .name = "mail.example.org",
+                                   .helo = "mail.example.org",
+                                   .sender = "b@example.org",
+                                   .recipient = mail.recipient,
+                                   .listener = MX2};
+    }
+    site_close(&site);
+}
+
 /* A client that invents domains: a hundred, and then one a minute, are looked up; the rest cannot be
  * told. The domains of others are none of that. */
 static void invented_domains_are_few(void **state)
@@ -206,6 +236,7 @@ int replay_cache(void)
         cmocka_unit_test(in_use_is_never_cold),
         cmocka_unit_test(invented_domains_are_few),
         cmocka_unit_test(one_round_trip),
+        cmocka_unit_test(one_round_trip_for_a_retry),
     };
 
     return cmocka_run_group_tests_name("replay-cache", tests, NULL, NULL);

@@ -270,6 +270,37 @@ static void refusal_not_asked(struct fixture *f)
 {
     f->facts.has_refusal = false;
 }
+static void earlier_not_read(struct fixture *f)
+{
+    f->facts.has_refusal = false;
+    f->facts.refusal_kept = false;
+    f->facts.first_refused = NOW - 240;
+}
+static void earlier_in_time(struct fixture *f)
+{
+    earlier_not_read(f);
+    f->facts.has_earlier = true;
+}
+static void earlier_too_soon(struct fixture *f)
+{
+    earlier_in_time(f);
+    f->facts.first_refused = NOW - 239;
+}
+static void earlier_none(struct fixture *f)
+{
+    earlier_in_time(f);
+    f->facts.first_refused = 0;
+}
+static void earlier_in_silent_memory(struct fixture *f)
+{
+    earlier_in_time(f);
+    f->facts.memory_complete = false;
+}
+static void earlier_in_young_memory(struct fixture *f)
+{
+    earlier_in_time(f);
+    f->facts.memory_since = NOW - 10;
+}
 static void no_second_look(struct fixture *f)
 {
     f->facts.has_second_look = false;
@@ -504,11 +535,28 @@ static void server_on_a_line(struct fixture *f)
     strcpy(f->question.client_name, "dsl-198-51-100-7.example.net");
     strcpy(f->question.helo_name, "dsl-198-51-100-7.example.net");
 }
+/* The same, read with the memory. */
+static void server_again_earlier(struct fixture *f)
+{
+    server_again(f);
+    f->facts.has_earlier = true;
+    f->facts.has_refusal = f->facts.refusal_kept = false;
+}
+static void server_same_message_earlier(struct fixture *f)
+{
+    server_again_earlier(f);
+    f->facts.later_message = false;
+}
 /* This question's own note has grown old while it looked again. */
 static void refused_anew(struct fixture *f)
 {
     f->facts.refused_anew = true;
     f->facts.first_refused = NOW - 240;
+}
+static void off_mx_earlier(struct fixture *f)
+{
+    off_mx_defer(f);
+    earlier_in_time(f);
 }
 static void off_mx_server_again(struct fixture *f)
 {
@@ -662,6 +710,16 @@ static const struct {
     {12, "at once, HELO is no name", server_without_helo_name, NULL, 0, GUARD_BYPASS},
     {12, "at once, name embeds the address", server_on_a_line, NULL, 0, GUARD_BYPASS},
     {12, "at once, listener is no MX", off_mx_server_again, NULL, 0, GUARD_YIELDED},
+    {12, "an earlier refusal, not read", earlier_not_read, NULL, GUARD_NEED_REFUSAL, 0},
+    {12, "an earlier refusal, old enough", earlier_in_time, NULL, 0, GUARD_YIELDED},
+    {12, "an earlier refusal, too soon", earlier_too_soon, NULL, GUARD_NEED_REFUSAL, 0},
+    {12, "no earlier refusal", earlier_none, NULL, GUARD_NEED_REFUSAL, 0},
+    {12, "an earlier refusal of a server", server_again_earlier, NULL, 0, GUARD_YIELDED},
+    {12, "an earlier refusal of the same message", server_same_message_earlier, NULL,
+     GUARD_NEED_REFUSAL, 0},
+    {12, "an earlier refusal, listener is no MX", off_mx_earlier, NULL, 0, GUARD_YIELDED},
+    {12, "an earlier refusal, memory silent", earlier_in_silent_memory, NULL, 0, GUARD_MEMORY},
+    {12, "an earlier refusal, memory young", earlier_in_young_memory, NULL, 0, GUARD_YOUNG},
     {12, "its own refusal is none to come back from", refused_anew, NULL, 0, GUARD_BYPASS},
     {14, "decoy, a mail server at once", decoy_server_again, NULL, 0, GUARD_TRAP},
     {14, "trapped", trapped, NULL, 0, GUARD_TRAP},
@@ -887,6 +945,7 @@ static void says_when_to_retry(void **state)
         {server_same_message, "first refused 1 s ago; let in 240 s after the first refusal"},
         {server_by_another_name, "first refused 1 s ago, in an earlier message; let in 240 s after "
                                  "the first refusal"},
+        {earlier_in_time, "first refused 240 s ago; let in 240 s after the first refusal"},
         {refusal_not_asked, "not asked"},
     };
 
