@@ -18,8 +18,7 @@ Written by `make sim`; not by hand. {nodes} real mxwardend processes shared one 
 half of them preferred hosts of a domain, half its backups, which probed every preferred address every
 {interval} seconds and judged messages through their policy sockets. Redis itself counted commands, bytes and
 processor time ({processor}); what an idle site costs in the same time is taken off. Round trips are
-watched by `make check`: an accepting decision of a running site waits for at most one, and a retry
-that is let in for two.
+watched by `make check`: an accepting decision of a running site waits for at most one.
 
 
 ## Idle
