@@ -9,7 +9,7 @@ from smtp import Session
 from waiting import same
 from world import MX2, MX2P
 
-REVERSE = ("100.51.198.in-addr.arpa", "113.0.203.in-addr.arpa")
+REVERSE = ("100.51.198.in-addr.arpa", "113.0.203.in-addr.arpa", "18.198.in-addr.arpa")
 # Postfix refuses by the policy service in words of its own.
 PLACES = ((MX2, "example.com", 451), (MX2P, "policy.example.com", 450))
 

@@ -15,6 +15,14 @@ PEERS = {"sendmail": ["sendmail-bin", "sendmail-base", "sendmail-cf", "m4"],
          "stunnel": ["stunnel4"]}
 
 
+def unpack(build, peers=()):
+    """Whether what the lab runs is there now."""
+    program = pathlib.Path(__file__).resolve().parent / "unpack"
+    folders = [("labroot", []), *((f"labroot-{one}", PEERS[one]) for one in peers)]
+    return all(subprocess.run([program, build / folder, *packages]).returncode == 0
+               for folder, packages in folders)
+
+
 def begin(script, usage, peers=()):
     """Returns only inside the namespaces: the build folder and the remaining arguments. peers: the
     names of those of PEERS that are needed too."""
@@ -27,10 +35,8 @@ def begin(script, usage, peers=()):
     missing = [name for name in PROGRAMS if not (build / name).exists()]
     if missing:
         raise SystemExit(f"lab: not built in {build}: {', '.join(missing)}")
-    unpack = pathlib.Path(__file__).resolve().parent / "unpack"
-    for folder, packages in [("labroot", []), *((f"labroot-{one}", PEERS[one]) for one in peers)]:
-        if subprocess.run([unpack, build / folder, *packages]).returncode != 0:
-            raise SystemExit(1)
+    if not unpack(build, peers):
+        raise SystemExit(1)
     return space.enter(str(pathlib.Path(script).resolve()), [str(build), *arguments[1:]])
 
 

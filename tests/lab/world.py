@@ -71,7 +71,8 @@ srv MX 10 store.example.net.
 stranger MX 10 store.example.net.
 """
 ZONES = {"": "", "example.com": COM, "example.net": NET, "example.org": ORG,
-         "100.51.198.in-addr.arpa": "", "113.0.203.in-addr.arpa": ""}
+         "100.51.198.in-addr.arpa": "", "113.0.203.in-addr.arpa": "",
+         "18.198.in-addr.arpa": ""}
 DOMAINS = ["example.com", "detect.example.com", "tag.example.com", "off.example.com",
            "policy.example.com", "opposite.example.com", "relayed.example.com",
            "pool.example.com", "even.example.com", "stranger.example.org",
