@@ -96,7 +96,7 @@ def bounded(world):
             wait_for(f"{title}, counted as {counter}",
                      lambda: site.counted(counter) == counted + MESSAGES, 5)
             commands, (most, trips_most) = (asked() - before) / MESSAGES, LIMITS[title]
-            # Half a command: what the daemons ask now and then for themselves.
-            if commands > most + 0.5 or (trips_most is not None and trips > trips_most):
+            # Two commands: what the daemons ask for themselves, most of it as they begin.
+            if commands > most + 2 or (trips_most is not None and trips > trips_most):
                 trouble.append(f"{title}: {commands:.1f} commands, {trips} round trips")
         check(not trouble, "; ".join(trouble))
