@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The value of the line "key = value"; false where there is none. */
+/* The value of the line "key = value", "" where it does not fit; false where there is no such
+ * line. */
 static bool find_line(const char *text, const char *key, char *out, size_t size)
 {
     size_t length = strlen(key);
@@ -24,8 +25,8 @@ static bool find_line(const char *text, const char *key, char *out, size_t size)
                 value++;
                 value += strspn(value, " ");
                 end -= (size_t)(value - line);
-                if (value[0] == '\n' || end >= size)
-                    return false;
+                if (end >= size)
+                    end = 0;
                 memcpy(out, value, end);
                 out[end] = '\0';
                 return true;
@@ -46,9 +47,9 @@ bool postconf_get(const struct postconf_text *postconf, const struct postconf_se
         snprintf(key, sizeof key, "%.*s/%.*s/%s", (int)service->name.length, service->name.text,
                  (int)service->type.length, service->type.text, name);
         if (find_line(postconf->options, key, out, size))
-            return true;
+            return *out;
     }
-    return find_line(postconf->settings, name, out, size);
+    return find_line(postconf->settings, name, out, size) && *out;
 }
 
 static struct postconf_word next_field(const char **at)

@@ -25,8 +25,8 @@ struct postconf_service {
     struct postconf_word name, type, chroot, command; /* command without its options */
 };
 
-/* Copies the value of a parameter: service's own where it has one (NULL: main.cf's). False, and ""
- * in out, where it is not set or does not fit. */
+/* Copies the value of a parameter: service's own where it has one, be it empty (NULL: main.cf's).
+ * False, and "" in out, where it is not set, empty, or does not fit. */
 bool postconf_get(const struct postconf_text *postconf, const struct postconf_service *service,
                   const char *name, char *out, size_t size);
 /* The next service at *at (begin with postconf->services); false at the end. */
