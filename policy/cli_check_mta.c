@@ -5,6 +5,7 @@
  */
 #include "policy/cli_check.h"
 
+#include "policy/conf_file.h"
 #include "policy/sendmailcheck.h"
 
 #include <errno.h>
@@ -136,22 +137,28 @@ static void run_postmap(const char *table, const char *key)
     _exit(127);
 }
 
-/* As Postfix looks: a file of a list is its lines. */
 static bool lookup(void *arg, const char *table, const char *key)
 {
-    char texts[1024];
     int status;
     pid_t child;
 
     (void)arg;
-    snprintf(texts, sizeof texts, "%s%s", *table == '/' ? "texthash:" : "", table);
     fflush(NULL);
     child = fork();
     if (child == 0)
-        run_postmap(texts, key);
+        run_postmap(table, key);
     if (child < 0 || waitpid(child, &status, 0) != child)
         return false;
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* A file of a list is its lines, and no table that postmap could be asked. */
+static char *read_list(void *arg, const char *path)
+{
+    struct conf_file file;
+
+    (void)arg;
+    return conf_file_read_text(path, &file) ? NULL : file.text;
 }
 
 /* What a command prints; a new text, "" where it cannot be run. command is a constant. */
@@ -182,7 +189,7 @@ static void check_postfix(const struct conf *conf, const struct cli_check_standi
     char *settings = run(POSTCONF "-x 2>/dev/null"), *services = run(POSTCONF "-M 2>/dev/null");
     char *options = run(POSTCONF "-Px 2>/dev/null");
     struct mtacheck_world world = {
-        .conf = conf, .reach = reach, .lookup = lookup, .standing = standing};
+        .conf = conf, .reach = reach, .lookup = lookup, .read = read_list, .standing = standing};
     struct looking looking = {.standings = standings};
 
     world.postconf = (struct postconf_text){settings, services, options};

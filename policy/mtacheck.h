@@ -47,9 +47,11 @@ struct mtacheck_world {
     struct postconf_text postconf;
     const struct conf *conf;
     enum mtacheck_reach (*reach)(void *arg, const char *path);
-    /* Whether a table of Postfix ("hash:/etc/postfix/x", "/etc/postfix/list") has a key. May be NULL:
-     * nobody can be asked. */
+    /* Whether a table of Postfix ("hash:/etc/postfix/x") has a key. May be NULL: nobody can be asked. */
     bool (*lookup)(void *arg, const char *table, const char *key);
+    /* The text of a file that stands in a list ("/etc/postfix/relay"), which the caller frees; NULL
+     * where it cannot be read. May be NULL. */
+    char *(*read)(void *arg, const char *path);
     enum mtacheck_standing (*standing)(void *arg, const char *domain); /* may be NULL */
     void *arg;
 };

@@ -5,6 +5,7 @@
 #include "policy/mtacheck.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -33,15 +34,16 @@ static enum membership ask(const struct routing *routing, const char *table, con
     return world->lookup(world->arg, table, key) ? MEMBER_YES : MEMBER_NO;
 }
 
-/* The domain, then its parents as ".parent": what Postfix looks a domain up by. */
+/* The domain, then its parents: what Postfix looks a domain up by. parents: as "parent", else as
+ * ".parent". */
 static enum membership ask_upwards(const struct routing *routing, const char *table,
-                                   const char *domain)
+                                   const char *domain, bool parents)
 {
     enum membership member = ask(routing, table, domain);
 
     for (const char *dot = strchr(domain, '.'); dot && member == MEMBER_NO;
          dot = strchr(dot + 1, '.'))
-        member = ask(routing, table, dot);
+        member = ask(routing, table, dot + parents);
     return member;
 }
 
@@ -55,38 +57,92 @@ static bool is_below(const char *domain, const char *parent)
            (*parent == '.' || domain[length - tail - 1] == '.');
 }
 
+/* The lines of a file but for its comments, onto the end of out. */
+static bool add_file(const struct routing *routing, const char *path, FILE *out)
+{
+    const struct mtacheck_world *world = routing->world;
+    char *text = world->read ? world->read(world->arg, path) : NULL;
+    bool good = text;
+
+    for (const char *line = text; line && *line; line += strcspn(line, "\n"), line += *line == '\n')
+        if (*line != '#')
+            fprintf(out, " %.*s", (int)strcspn(line, "\n"), line);
+    free(text);
+    return good;
+}
+
+/* A list with what its files hold in place of their names, as Postfix reads it; a new text, NULL
+ * where a file cannot be read. One that is negated, or named in a file, stays. */
+static char *expand(const struct routing *routing, const char *list)
+{
+    char *text = NULL, element[WORD_SIZE];
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    struct postconf_word word;
+    bool good = out;
+
+    while (good && postconf_next_word(&list, &word)) {
+        postconf_word_copy(&word, element, sizeof element);
+        if (*element == '/')
+            good = add_file(routing, element, out);
+        else
+            fprintf(out, " %s", element);
+    }
+    if (out)
+        fclose(out);
+    if (good)
+        return text;
+    free(text);
+    return NULL;
+}
+
 /* One element of such a list; parents: whether a plain parent covers what is below it. */
 static enum membership matches(const struct routing *routing, const char *element,
                                const char *domain, bool parents)
 {
-    if (*element == '/' || strchr(element, ':'))
-        return ask_upwards(routing, element, domain);
+    if (*element == '/')
+        return MEMBER_UNKNOWN;
+    if (strchr(element, ':'))
+        return ask_upwards(routing, element, domain, parents);
     if (strcasecmp(element, domain) == 0)
         return MEMBER_YES;
     return is_below(domain, element) && (*element == '.' || parents) ? MEMBER_YES : MEMBER_NO;
 }
 
-/* Whether a parameter's list has the domain; the first element that fits decides. */
-static enum membership is_in(const struct routing *routing, const char *parameter,
-                             const char *domain)
+/* Whether a list without files has the domain; the first element that fits decides. */
+static enum membership list_has(const struct routing *routing, const char *list, const char *domain,
+                                bool parents)
 {
-    char value[VALUE_SIZE], parents[VALUE_SIZE], element[WORD_SIZE];
-    const char *at = value;
+    char element[WORD_SIZE];
     struct postconf_word word;
 
-    get(routing, parameter, value);
-    get(routing, "parent_domain_matches_subdomains", parents);
-    while (postconf_next_word(&at, &word)) {
+    while (postconf_next_word(&list, &word)) {
         postconf_word_copy(&word, element, sizeof element);
         bool negated = *element == '!';
-        enum membership member =
-            matches(routing, element + negated, domain, strstr(parents, parameter) != NULL);
+        enum membership member = matches(routing, element + negated, domain, parents);
         if (member == MEMBER_YES)
             return negated ? MEMBER_NO : MEMBER_YES;
         if (member == MEMBER_UNKNOWN)
             return MEMBER_UNKNOWN;
     }
     return MEMBER_NO;
+}
+
+/* Whether a parameter's list has the domain. */
+static enum membership is_in(const struct routing *routing, const char *parameter,
+                             const char *domain)
+{
+    char value[VALUE_SIZE], parents[VALUE_SIZE], *list;
+    enum membership member;
+
+    get(routing, parameter, value);
+    get(routing, "parent_domain_matches_subdomains", parents);
+    list = expand(routing, value);
+    if (!list)
+        return MEMBER_UNKNOWN;
+    member = list_has(routing, list, domain, strstr(parents, parameter) != NULL);
+    free(list);
+    return member;
 }
 
 /* --- who answers first ---------------------------------------------------------------------------- */
@@ -191,7 +247,7 @@ static void check_tls(const struct routing *routing, const struct conf_domain *d
     get(routing, "smtp_tls_policy_maps", value);
     while (postconf_next_word(&at, &word)) {
         postconf_word_copy(&word, table, sizeof table);
-        if (ask_upwards(routing, table, domain->domain) == MEMBER_YES)
+        if (ask_upwards(routing, table, domain->domain, false) == MEMBER_YES)
             mtacheck_add(routing->findings, MTACHECK_WARNING,
                          "add entries for the route's hosts, as \"[host]:port\", or use the map "
                          "dnsfilter in place of the route",

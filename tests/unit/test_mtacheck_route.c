@@ -25,7 +25,7 @@
 
 static const struct {
     const char *label, *conf, *settings, *services;
-    const char *tables; /* "table key|": what lookups find */
+    const char *tables; /* "table key|": what lookups find; "/file text|" */
     enum mtacheck_standing standing;
     const char *wanted; /* "level: what" joined by '|' */
 } checks[] = {
@@ -114,6 +114,26 @@ static const struct {
      "error: relay_domains: example.com is not in it: this backup MX refuses its mail"},
     {"relay domains in a file", PRIMARY, MAPS "relay_domains = /etc/postfix/relay\n", SERVICES,
      "/etc/postfix/relay example.com|", MTACHECK_BACKUP, ""},
+    {"among others in a file", PRIMARY, MAPS "relay_domains = /etc/postfix/relay\n", SERVICES,
+     "/etc/postfix/relay # example.net\nexample.net, Example.com\n|", MTACHECK_BACKUP, ""},
+    {"in a comment of a file", PRIMARY, MAPS "relay_domains = /etc/postfix/relay\n", SERVICES,
+     "/etc/postfix/relay example.net\n# example.com\n|", MTACHECK_BACKUP,
+     "error: relay_domains: example.com is not in it: this backup MX refuses its mail"},
+    {"taken out in a file", PRIMARY, MAPS "relay_domains = /etc/postfix/relay, example.com\n",
+     SERVICES, "/etc/postfix/relay !example.com\n|", MTACHECK_BACKUP,
+     "error: relay_domains: example.com is not in it: this backup MX refuses its mail"},
+    {"a table in a file", PRIMARY, MAPS "relay_domains = /etc/postfix/relay\n", SERVICES,
+     "/etc/postfix/relay hash:/etc/postfix/r|hash:/etc/postfix/r example.com|", MTACHECK_BACKUP,
+     ""},
+    {"a file that cannot be read", PRIMARY, MAPS "relay_domains = /etc/postfix/relay\n", SERVICES,
+     "", MTACHECK_BACKUP, ""},
+    {"by its parent in a table", "domain \"a.example.com\" { route = primary }",
+     MAPS "parent_domain_matches_subdomains = relay_domains\nrelay_domains = hash:/etc/postfix/r\n",
+     SERVICES, "hash:/etc/postfix/r example.com|", MTACHECK_BACKUP, ""},
+    {"not by its parent in a table", "domain \"a.example.com\" { route = primary }",
+     MAPS "relay_domains = hash:/etc/postfix/r\n", SERVICES, "hash:/etc/postfix/r example.com|",
+     MTACHECK_BACKUP,
+     "error: relay_domains: a.example.com is not in it: this backup MX refuses its mail"},
     {"who stands where is not known", PRIMARY, MAPS "relay_domains =\n", SERVICES, "",
      MTACHECK_STANDING_UNKNOWN, ""},
     {"no routes, nothing to say", "domain \"example.com\" { }",
@@ -135,6 +155,14 @@ static bool fake_lookup(void *arg, const char *table, const char *key)
     return strstr(fake->tables, wanted) != NULL;
 }
 
+static char *fake_read(void *arg, const char *path)
+{
+    const struct fake *fake = arg;
+    const char *text = strstr(fake->tables, path);
+
+    return text ? strndup(text + strlen(path) + 1, strcspn(text + strlen(path) + 1, "|")) : NULL;
+}
+
 static enum mtacheck_standing fake_standing(void *arg, const char *domain)
 {
     const struct fake *fake = arg;
@@ -152,6 +180,7 @@ static void check_table(void **state)
         struct mtacheck_world world = {.postconf = {checks[i].settings, checks[i].services, ""},
                                        .conf = conf,
                                        .lookup = fake_lookup,
+                                       .read = fake_read,
                                        .standing = fake_standing,
                                        .arg = &fake};
         struct mtacheck findings = {0};
