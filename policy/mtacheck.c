@@ -323,6 +323,8 @@ static bool has_relay_rule(const struct checking *checking, const struct postcon
 static void check_place(struct checking *checking, const struct reference *reference,
                         bool after_relay_rule)
 {
+    bool is_early = strcmp(reference->parameter, "smtpd_relay_restrictions") != 0 &&
+                    strcmp(reference->parameter, "smtpd_data_restrictions") != 0;
     char delay[16] = "";
 
     if (strstr(reference->options, "policy_context=evidence"))
@@ -337,7 +339,7 @@ static void check_place(struct checking *checking, const struct reference *refer
     }
     postconf_get(&checking->world->postconf, reference->service, "smtpd_delay_reject", delay,
                  sizeof delay);
-    if (strcmp(delay, "no") == 0)
+    if (is_early && strcmp(delay, "no") == 0)
         mtacheck_add(checking->findings, MTACHECK_WARNING,
                      "place check_policy_service in smtpd_recipient_restrictions",
                      "%s: with smtpd_delay_reject = no mxwarden is asked there before it can know "

@@ -163,6 +163,12 @@ static const struct {
      SMTPD OTHERS, "", NULL,
      "warning: smtpd_client_restrictions: with smtpd_delay_reject = no mxwarden is asked there "
      "before it can know the recipient"},
+    {"at DATA that is no matter",
+     "mail_version = 3.7.11\nsmtpd_delay_reject = no\n" MAPS RECIPIENT(
+         "{ unix:" RUN "policy.sock" POLICY_OPTIONS) "smtpd_data_restrictions = "
+                                                     "check_policy_service { unix:" RUN
+                                                     "policy.sock" POLICY_OPTIONS "\n",
+     SMTPD OTHERS, "", NULL, ""},
     {"a file before the map",
      COMMON MILTERS "transport_maps = hash:/etc/postfix/transport, socketmap:unix:" RUN
                     "socketmap.sock:transport\n",
