@@ -12,7 +12,8 @@ enum { LINE_SIZE = 1024, SMTP_PORT = 25 };
 struct checking {
     const struct sendmailcheck_world *world;
     struct mtacheck *findings;
-    bool milter, map; /* found */
+    char filter[64]; /* the name of ours, "" where there is none */
+    bool map;        /* found */
 };
 
 /* The next logical line at *at into out, cut to fit; false at the end. Those that begin with white
@@ -89,7 +90,7 @@ static void check_socket(const struct checking *checking, const char *what, cons
 /* F=R and F=T turn mail away while the milter is; without T= Sendmail waits for minutes. */
 static void check_filter(struct checking *checking, const char *line)
 {
-    char socket[LINE_SIZE], flags[LINE_SIZE], times[LINE_SIZE], name[64];
+    char socket[LINE_SIZE], flags[LINE_SIZE], times[LINE_SIZE], name[sizeof checking->filter];
     const char *path;
 
     part_get(line, 'S', socket);
@@ -99,7 +100,7 @@ static void check_filter(struct checking *checking, const char *line)
         (!path || !checking->world->conf->listen.milter.path ||
          strcmp(path, checking->world->conf->listen.milter.path) != 0))
         return;
-    checking->milter = true;
+    strcpy(checking->filter, name);
     part_get(line, 'F', flags);
     part_get(line, 'T', times);
     if (path)
@@ -133,14 +134,29 @@ static void check_map(struct checking *checking, const char *line)
     check_socket(checking, name, path);
 }
 
+/* Whether a name is in a list, whose separators are Sendmail's. */
+static bool has_name(const char *list, const char *name)
+{
+    size_t length;
+
+    for (; *list; list += length) {
+        list += strspn(list, ",; \t");
+        length = strcspn(list, ",; \t");
+        if (length == strlen(name) && strncmp(list, name, length) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* A filter that is defined, but not in the list, is never asked. */
 static void check_list(const struct checking *checking, const char *names)
 {
-    if (checking->milter && !strstr(names, "mxwarden"))
+    if (*checking->filter && !has_name(names, checking->filter))
         mtacheck_add(checking->findings, MTACHECK_ERROR,
                      "use INPUT_MAIL_FILTER, or name it in confINPUT_MAIL_FILTERS",
-                     "sendmail.cf: mxwarden is a filter that InputMailFilters does not name: it is "
-                     "never asked");
+                     "sendmail.cf: %s is a filter that InputMailFilters does not name: it is "
+                     "never asked",
+                     checking->filter);
 }
 
 static bool is_routed_to(const struct conf *conf, const struct conf_pool *pool)
@@ -194,7 +210,7 @@ static void check_whole(const struct checking *checking)
     for (size_t i = 0; checking->map && i < conf->pool_count; i++)
         if (is_routed_to(conf, &conf->pool[i]))
             check_ports(checking, &conf->pool[i]);
-    if (guarded && !checking->milter)
+    if (guarded && !*checking->filter)
         mtacheck_add(checking->findings, MTACHECK_WARNING,
                      "add INPUT_MAIL_FILTER(`mxwarden', ...) to sendmail.mc",
                      "domains are guarded, but this Sendmail has no filter mxwarden");

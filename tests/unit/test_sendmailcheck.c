@@ -39,6 +39,12 @@ static const struct {
     {"not in the list", FILTER MAP, "", "",
      "error: sendmail.cf: mxwarden is a filter that InputMailFilters does not name: it is never "
      "asked"},
+    {"another of a longer name is in the list", "O InputMailFilters=mxwarden2\n" FILTER MAP, "", "",
+     "error: sendmail.cf: mxwarden is a filter that InputMailFilters does not name: it is never "
+     "asked"},
+    {"under another name",
+     "O InputMailFilters=dkim, order\nXorder, S=local:/run/mxwarden/milter.sock, T=R:6s\n" MAP, "",
+     "", ""},
     {"fails closed", LIST "Xmxwarden, S=local:/run/mxwarden/milter.sock, F=T\n" MAP, "", "",
      "warning: sendmail.cf: mxwarden: with F=T mail is turned away while mxwarden is away|warning: "
      "sendmail.cf: mxwarden: Sendmail waits long for a milter that hangs"},
