@@ -229,6 +229,12 @@ int main(int argc, char **argv)
     struct conf *conf = configuration_read(&options);
     if (!conf)
         return EXIT_FAILURE;
+    if (conf->listen.policy.count == 0) {
+        fprintf(stderr, "%s: %s: listen.policy: is empty: name the socket where to ask\n", PROGRAM,
+                conf->file);
+        conf_unref(conf);
+        return EXIT_FAILURE;
+    }
     service.conf = conf;
     if (options.test) {
         conf_unref(conf);
