@@ -95,15 +95,19 @@ static const struct {
     {"{\"command\":\"purge\",\"domain\":\"none.example\"}", ""},
 };
 
-/* The child: one request a connection, until it is ended. */
+/* The child: one request a connection, until it is ended. A client that has not waited for its reply
+ * must not end it: then no later one would have any. */
 static void serve(int listener)
 {
+    signal(SIGPIPE, SIG_IGN);
     for (;;) {
         char request[1024];
         int fd = accept(listener, NULL, NULL);
         ssize_t length = 0, part;
         const char *reply = "{\"status\":\"usage\",\"message\":\"not in the table\"}\n";
 
+        if (fd < 0)
+            continue;
         while ((part = read(fd, request + length, sizeof request - 1 - (size_t)length)) > 0) {
             length += part;
             if (request[length - 1] == '\n')
@@ -114,7 +118,7 @@ static void serve(int listener)
             if (strcmp(replies[i].request, request) == 0)
                 reply = replies[i].reply;
         if (write(fd, reply, strlen(reply)) < 0)
-            _exit(1);
+            fprintf(stderr, "nobody waits for the reply to %s\n", request);
         close(fd);
     }
 }
@@ -294,6 +298,13 @@ static void daemon_away(void **state)
     result_clear(&got);
 }
 
+/* All of the output is shown where a part of it is missing: the rest tells why. */
+static void expect_part(const struct result *got, const char *part)
+{
+    if (!strstr(got->out, part))
+        fail_msg("no \"%s\" in \"%s\", err \"%s\"", part, got->out, got->err);
+}
+
 /* What check says of the file and of the daemon; the mail server's side is the machine's. */
 static void check(void **state)
 {
@@ -302,10 +313,10 @@ static void check(void **state)
 
     (void)state;
     got = run("-c FILE check");
-    assert_non_null(strstr(got.out, "has no errors\n"));
-    assert_non_null(strstr(got.out, "warning: mxwardend is of version 9.9.9"));
-    assert_non_null(strstr(got.out, "warning: mxwardend runs with /other"));
-    assert_non_null(strstr(got.out, "error: mxwardend cannot use Redis (LOADING)"));
+    expect_part(&got, "has no errors\n");
+    expect_part(&got, "warning: mxwardend is of version 9.9.9");
+    expect_part(&got, "warning: mxwardend runs with /other");
+    expect_part(&got, "error: mxwardend cannot use Redis (LOADING)");
     assert_int_equal(got.code, CLI_REFUSED);
     result_clear(&got);
 
@@ -315,8 +326,8 @@ static void check(void **state)
     fclose(conf);
     got = run("-c FILE check --json");
     assert_int_equal(got.code, CLI_REFUSED);
-    assert_non_null(strstr(got.out, "\"level\": \"error\""));
-    assert_non_null(strstr(got.out, file));
+    expect_part(&got, "\"level\": \"error\"");
+    expect_part(&got, file);
     result_clear(&got);
 }
 
