@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "findings.h"
+
 #define RUN            "/run/mxwarden/"
 #define JAIL           "/var/spool/postfix/mxwarden/"
 #define POLICY_OPTIONS ", timeout=3s, try_limit=2, retry_delay=1s, default_action=DUNNO }"
@@ -228,20 +230,13 @@ static void check_table(void **state)
             .reach = fake_reach,
             .arg = &path_state};
         struct mtacheck findings = {0};
-        char got[4096] = "";
+        char got[FINDINGS_TEXT];
         bool errors = false;
 
         mtacheck_run(&world, &findings);
-        for (size_t f = 0; f < findings.count; f++) {
-            const struct mtacheck_finding *item = &findings.item[f];
-            if (item->level == MTACHECK_OK)
-                continue;
-            errors |= item->level == MTACHECK_ERROR;
-            snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s: %s", *got ? "|" : "",
-                     mtacheck_level_name(item->level), item->what);
-            if (!*item->mend)
-                fail_msg("%s: %s: no word on how to mend it", checks[i].label, item->what);
-        }
+        findings_format(checks[i].label, &findings, got);
+        for (size_t f = 0; f < findings.count; f++)
+            errors |= findings.item[f].level == MTACHECK_ERROR;
         if (strcmp(got, checks[i].wanted) != 0)
             fail_msg("%s:\n  %s\nwanted\n  %s", checks[i].label, got, checks[i].wanted);
         assert_int_equal(errors, mtacheck_has_errors(&findings));

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "findings.h"
+
 #define OURS     "socketmap:unix:/run/mxwarden/socketmap.sock:transport"
 #define MAPS     "transport_maps = " OURS "\n"
 #define FILTER   "smtp_dns_reply_filter = socketmap:unix:/run/mxwarden/socketmap.sock:dnsfilter\n"
@@ -184,16 +186,10 @@ static void check_table(void **state)
                                        .standing = fake_standing,
                                        .arg = &fake};
         struct mtacheck findings = {0};
-        char got[4096] = "";
+        char got[FINDINGS_TEXT];
 
         mtacheck_routes(&world, &findings);
-        for (size_t f = 0; f < findings.count; f++) {
-            const struct mtacheck_finding *item = &findings.item[f];
-            snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s: %s", *got ? "|" : "",
-                     mtacheck_level_name(item->level), item->what);
-            if (!*item->mend)
-                fail_msg("%s: %s: no word on how to mend it", checks[i].label, item->what);
-        }
+        findings_format(checks[i].label, &findings, got);
         if (strcmp(got, checks[i].wanted) != 0)
             fail_msg("%s:\n  %s\nwanted\n  %s", checks[i].label, got, checks[i].wanted);
         mtacheck_clear(&findings);

@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "findings.h"
+
 #define LIST        "O InputMailFilters=mxwarden\n"
 #define FILTER      "Xmxwarden, S=local:/run/mxwarden/milter.sock, T=C:3s;S:3s;R:6s;E:10s\n"
 #define PRIMARY     "domain \"example.com\" { route = primary }\n"
@@ -101,16 +103,10 @@ static void check(const char *label, const char *text, const char *cf, struct fa
     const struct sendmailcheck_world world = {
         .cf = cf, .conf = conf, .reach = fake_reach, .is_open = fake_open, .arg = fake};
     struct mtacheck findings = {0};
-    char got[2048] = "";
+    char got[FINDINGS_TEXT];
 
     sendmailcheck_run(&world, &findings);
-    for (size_t f = 0; f < findings.count; f++) {
-        const struct mtacheck_finding *item = &findings.item[f];
-        if (item->level == MTACHECK_OK)
-            continue;
-        snprintf(got + strlen(got), sizeof got - strlen(got), "%s%s: %s", *got ? "|" : "",
-                 mtacheck_level_name(item->level), item->what);
-    }
+    findings_format(label, &findings, got);
     if (strcmp(got, wanted) != 0)
         fail_msg("%s:\n  %s\nwanted\n  %s", label, got, wanted);
     mtacheck_clear(&findings);
