@@ -19,6 +19,7 @@ static const char usage_text[] =
     "usage: mxwarden [-c FILE] [--json] COMMAND ...\n"
     "\n"
     "  check                   the configuration, and the mail server's side of it\n"
+    "  ping                    whether the daemon is there, and since when\n"
     "  explain --client IP --listener IP --rcpt ADDR\n"
     "          [--sender ADDR] [--helo NAME] [--name NAME]\n"
     "                          the guard's path for one question, row by row\n"
