@@ -14,16 +14,18 @@
  *   explain  client listener rcpt sender? helo? name?
  *            -> verdict reason reply domain mode rows[{row test holds fact}] hint
  *   route    address
- *            -> answer route section because key hosts[{tier host port weight effective health override
- *               resolves score place note}] left_out[{host why}]
+ *            -> answer route section because key why health_ignored override_ignored unnamed
+ *               hosts[{tier host port weight slow_start effective load health held override resolves
+ *               score place note}] left_out[{host why}]
  *   mx       domain
  *            -> domain state ttl fetched expires age origin order[{preference host addresses[]
  *               state self}] findings[{level what}]    self: "name" "address" "", level: "note"
  *               "warning" "error"
- *   stats    -> node since day shared counters{} today{} rates{} redis{state}
+ *   stats    -> node since day shared counters{} today{} rates{} redis{state trouble? run_id? policy?
+ *               evicted?}
  *   top      -> the same, and reasons[{reason today rate}] bypass[{net today}] domains[{domain today}]
  *   hosts    -> hosts[{host port address state streak since good_since at ms usable observed
- *               missing detail override weight used_by[]}]
+ *               missing detail override weight used_by[] slow_start held_until}]
  *   seen     client -> client complete visits[{listener as at stage}] learned[{domain as at dry}]
  *   report   days?   (1 to 35, default 7)
  *            -> from to since? nodes[] domains[{domain mode judged bypass yielded better silent
