@@ -117,23 +117,12 @@ static void expect_word(const char *chapter, const char *name)
 }
 
 /* What no table names. */
-static const char *const counters[] = {"reloads",
-                                       "reloads_refused",
-                                       "breaker_alerts",
-                                       "trapped",
-                                       "feed_visits",
-                                       "policy_bad",
-                                       "socketmap_bad",
-                                       "events_dropped",
-                                       "redis_batches",
-                                       "redis_us",
-                                       "hit_ratio",
-                                       "redis_ms_avg",
-                                       "redis_ms_p99",
-                                       "redis_ms_max",
-                                       "socketmap_unknown_map",
-                                       "flushed",
-                                       "since"};
+static const char *const counters[] = {
+    "reloads",    "reloads_refused", "breaker_alerts", "trapped",       "feed_visits",
+    "policy_bad", "socketmap_bad",   "events_dropped", "redis_batches", "redis_us",
+    "hit_ratio",  "redis_ms_avg",    "redis_ms_p99",   "redis_ms_max",  "socketmap_unknown_map",
+    "flush_done", "flush_later",     "flush_refused",  "flush_failed",  "flushed",
+    "since"};
 
 static void every_counter(void **state)
 {
