@@ -153,6 +153,11 @@ struct etrn *etrn_start(struct event_base *base, const struct net_addr *addr, ui
     return NULL;
 }
 
+bool etrn_is_final(const struct etrn_answer *answer)
+{
+    return answer->result == ETRN_DONE || answer->result == ETRN_REFUSED;
+}
+
 const char *etrn_result_name(enum etrn_result result)
 {
     switch (result) {

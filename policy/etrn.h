@@ -42,6 +42,8 @@ struct etrn *etrn_start(struct event_base *base, const struct net_addr *addr, ui
                         etrn_done *done, void *arg);
 void etrn_stop(struct etrn *etrn); /* no callback then; NULL is fine */
 
+/* Whether another try could be told nothing else. */
+bool etrn_is_final(const struct etrn_answer *answer);
 const char *etrn_result_name(enum etrn_result result); /* "done" "later" "refused" "failed" */
 /* What an administrator should look at after this answer; "" for nothing. */
 const char *etrn_hint(const struct etrn_answer *answer);

@@ -86,11 +86,6 @@ static void server_settle(struct server *server)
         schedule(server, server->tries ? FIRST_WAIT_MS << (server->tries - 1) : 0);
 }
 
-static bool is_answer(const struct etrn_answer *answer)
-{
-    return answer->result == ETRN_DONE || answer->result == ETRN_REFUSED;
-}
-
 /* A domain's answer: its last, or not. */
 static void take_answer(struct server *server, struct waiting *waiting,
                         const struct etrn_answer *answer)
@@ -98,7 +93,7 @@ static void take_answer(struct server *server, struct waiting *waiting,
     struct etrn_queue *queue = server->queue;
 
     waiting->sent = false;
-    if (!is_answer(answer) && server->tries < TRIES && !waiting->last)
+    if (!etrn_is_final(answer) && server->tries < TRIES && !waiting->last)
         return;
     waiting->last = false;
     queue->settled(queue->arg, waiting->domain, server->name, answer);
@@ -115,7 +110,7 @@ static void on_done(void *arg, const struct etrn_answer *answer, size_t count)
 
     server->session = NULL;
     for (size_t i = 0; i < count; i++)
-        failed = failed || !is_answer(&answer[i]);
+        failed = failed || !etrn_is_final(&answer[i]);
     server->tries = failed ? server->tries + 1 : 0;
     given_up = server->tries >= TRIES;
     for (size_t i = 0; i < count; i++)

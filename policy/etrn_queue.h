@@ -3,7 +3,7 @@
  * side by side.
  *
  * A domain leaves with its answer. Where there is none, or "later", the server is tried again after
- * 1 s, doubling, six times in all; then its domains are given up. One that joins meanwhile has
+ * 1 s, doubling, six times in all; then its domains are given up here. One that joins meanwhile has
  * the server tried at once, and anew.
  */
 #ifndef POLICY_ETRN_QUEUE_H

@@ -4,6 +4,7 @@
  */
 #include "policy/flush.h"
 
+#include "cache/clock.h"
 #include "policy/etrn_queue.h"
 #include "policy/events.h"
 #include "policy/gather.h"
@@ -27,12 +28,16 @@ enum {
     SLICE_MIN = 200, /* domains a second at least */
     AT_ONCE = 500,   /* domains between two turns of the loop */
     BY_HAND_MS = 8000,
+    AGAIN_MS = 300000, /* after a round of tries that came to nothing; then twice as long */
+    ROUNDS = 5,        /* 75 minutes: by then a mail server has tried again in its own time */
 };
 
 struct flushed {
     const struct conf_domain *section; /* of flush->conf */
     struct recovery recovery;
-    bool under_way; /* its ETRN is, so that what is owed stays owed */
+    bool under_way;  /* its ETRN is, so that what is owed stays owed */
+    unsigned rounds; /* that came to nothing, one after the other */
+    int64_t again;   /* monotonic ms of the next round; 0: none is to come */
 };
 
 struct flush {
@@ -184,7 +189,8 @@ struct etrn *flush_now(struct flush *flush, const struct conf_domain *section, e
                       &section->domain, 1, BY_HAND_MS, done, arg);
 }
 
-/* What a later process has to know: that something better is away, or nothing. */
+/* What a later process has to know: that something better is away, or nothing; or that a server has
+ * not heard yet of what is back, so that its queue waits whichever tier is in use. */
 static void keep_owed(struct flush *flush, const struct flushed *domain,
                       const struct candidates *now)
 {
@@ -192,7 +198,9 @@ static void keep_owed(struct flush *flush, const struct flushed *domain,
 
     if (!domain->recovery.known || domain->under_way)
         return;
-    if (recovery_is_whole(&domain->recovery, now->host, now->count))
+    if (domain->again)
+        owed_put(flush->owed, name, RECOVERY_NO_TIER);
+    else if (recovery_is_whole(&domain->recovery, now->host, now->count))
         owed_drop(flush->owed, name);
     else
         owed_put(flush->owed, name, domain->recovery.tier);
@@ -203,7 +211,21 @@ static void send_etrn(struct flush *flush, struct flushed *domain)
     log_info("flush domain=%s server=%s: a better tier is back", domain->section->domain,
              domain->section->flush->text);
     domain->under_way = true;
+    domain->again = 0;
     etrn_queue_put(flush->queue, domain->section->flush, domain->section->domain);
+}
+
+/* With no host in use there is nothing to send to: the recovery that follows will do. */
+static bool is_due(const struct flushed *domain)
+{
+    return domain->again && domain->recovery.tier != RECOVERY_NO_TIER &&
+           clock_mono() >= domain->again;
+}
+
+static void recovered(struct flush *flush, struct flushed *domain)
+{
+    domain->rounds = 0;
+    send_etrn(flush, domain);
 }
 
 static void look_at_domain(struct flush *flush, struct flushed *domain)
@@ -213,6 +235,8 @@ static void look_at_domain(struct flush *flush, struct flushed *domain)
 
     look_at(flush, domain->section, &now);
     if (recovery_note(&domain->recovery, now.host, now.count))
+        recovered(flush, domain);
+    else if (is_due(domain))
         send_etrn(flush, domain);
     else if (before.known != domain->recovery.known || before.tier != domain->recovery.tier)
         keep_owed(flush, domain, &now);
@@ -244,6 +268,8 @@ static void on_settled(void *arg, const char *name, const char *server,
     if (!domain || strcmp(server, domain->section->flush->text) != 0)
         return;
     domain->under_way = false;
+    if (!etrn_is_final(answer) && ++domain->rounds < ROUNDS)
+        domain->again = clock_mono() + ((int64_t)AGAIN_MS << (domain->rounds - 1));
     look_at(flush, domain->section, &now);
     keep_owed(flush, domain, &now);
 }
@@ -256,7 +282,7 @@ static void on_recall(void *arg, const char *name, uint32_t tier)
     struct flushed *domain = find_domain(flush, name);
 
     if (domain && recovery_recall(&domain->recovery, tier))
-        send_etrn(flush, domain);
+        recovered(flush, domain);
 }
 
 static void on_recalled(void *arg)
@@ -334,14 +360,19 @@ static void take_conf(struct flush *flush, struct conf *conf)
 static void move_unsettled(struct flush *flush, const struct conf *conf)
 {
     for (size_t i = 0; i < flush->count; i++) {
-        const struct conf_domain *old = flush->domain[i].section;
+        struct flushed *domain = &flush->domain[i];
+        const struct conf_domain *old = domain->section;
         const struct conf_domain *new = conf_find_domain(conf, old->domain, true);
         const struct conf_socket *server = new ? new->flush : NULL;
-        if (!flush->domain[i].under_way || (server && strcmp(server->text, old->flush->text) == 0))
+        if ((!domain->under_way && !domain->again) ||
+            (server && strcmp(server->text, old->flush->text) == 0))
             continue;
         etrn_queue_remove(flush->queue, old->flush, old->domain);
-        if (server)
-            etrn_queue_put(flush->queue, server, old->domain);
+        if (!server)
+            continue;
+        etrn_queue_put(flush->queue, server, old->domain);
+        domain->under_way = true;
+        domain->again = 0;
     }
 }
 

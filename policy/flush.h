@@ -5,7 +5,8 @@
  * later. For each domain with `flush` this file knows the hosts that its mail may go to: better
  * than this one in the ordering, or the pool's. When the best tier in use becomes a better one
  * (recovery.h), the server that `flush` names gets an ETRN at once, once a recovery; etrn_queue.h
- * sends it. In use: up by its probes, and neither drained nor overridden down.
+ * sends it. In use: up by its probes, and neither drained nor overridden down. A server that is
+ * away itself, or says "later" to all tries, gets it 5, 10, 20 and 40 minutes later again.
  *
  * Every node flushes its own server. A process that begins flushes nothing, unless an earlier one
  * left word in Redis that better tiers were away (owed.h).

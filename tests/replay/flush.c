@@ -168,6 +168,77 @@ static void server_is_away(void **state)
     site_close(&site);
 }
 
+/* It is told when it is back, though it was away for longer than the first tries go on; and once. */
+static void server_is_away_for_long(void **state)
+{
+    struct site site = open_backup();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    world_set_etrn(NULL);
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_run(7 * MINUTE); /* two rounds of tries, and word of each */
+    assert_non_null(
+        strstr(world_control(site.mx2, "{\"command\":\"stats\"}"), "\"flush_failed\":2"));
+    world_set_etrn("250 Queuing started");
+    world_run(10 * MINUTE);
+    expect_etrns("q.example.com");
+    assert_false(world_has_key("mxw1:flush:*"));
+    world_run(60 * MINUTE);
+    expect_etrns("");
+    site_close(&site);
+}
+
+/* In the end the mail server's own time is as good. */
+static void server_never_comes_back(void **state)
+{
+    struct site site = open_backup();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    world_set_etrn(NULL);
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_run(90 * MINUTE);
+    assert_non_null(
+        strstr(world_control(site.mx2, "{\"command\":\"stats\"}"), "\"flush_failed\":5"));
+    assert_false(world_has_key("mxw1:flush:*"));
+    world_set_etrn("250 Queuing started");
+    world_run(90 * MINUTE);
+    expect_etrns("");
+    site_close(&site);
+}
+
+/* Neither a restart nor a reload between the rounds loses what is owed. */
+static void server_is_away_for_long_and_we_begin_anew(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct site site = open_backup();
+        world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+        world_run(MINUTE);
+        world_set_etrn(NULL);
+        world_set_host(MX1, WORLD_SMTP_UP, NULL);
+        world_run(MINUTE);
+        world_set_etrn("250 Queuing started");
+        if (i) {
+            world_reload(site.mx2,
+                         SITE_CONF("mx2.example.com", "domain \"q.example.com\" { route = "
+                                                      "\"primary\" flush = \"127.0.0.1:26\" }\n"));
+        } else {
+            world_kill(site.mx2);
+            site.mx2 = world_start(SITE_CONF("mx2.example.com", PRIMARY), MX2);
+        }
+        world_run(MINUTE);
+        expect_etrns("q.example.com");
+        world_run(10 * MINUTE);
+        expect_etrns("");
+        assert_false(world_has_key("mxw1:flush:*"));
+        site_close(&site);
+    }
+}
+
 static void server_refuses(void **state)
 {
     struct site site = open_backup();
@@ -317,6 +388,9 @@ int replay_flush(void)
         cmocka_unit_test(pool_tier_by_tier),
         cmocka_unit_test(drained_and_ready),
         cmocka_unit_test(server_is_away),
+        cmocka_unit_test(server_is_away_for_long),
+        cmocka_unit_test(server_never_comes_back),
+        cmocka_unit_test(server_is_away_for_long_and_we_begin_anew),
         cmocka_unit_test(server_refuses),
         cmocka_unit_test(back_while_the_daemon_was_away),
         cmocka_unit_test(still_down_after_a_restart),
