@@ -45,13 +45,9 @@ static void expect_record(struct node *node, const char *domain, const char *res
                           const char *wanted)
 {
     char request[512];
-    const char *got;
 
     snprintf(request, sizeof request, "dnsfilter %s.example.com. 300 IN %s", domain, rest);
-    got = world_map(node, request);
-    if (strcmp(got, wanted) != 0)
-        fail_msg("%lld s: %s: '%s', wanted '%s'", (long long)world_now() / 1000, request, got,
-                 wanted);
+    expect_answer(node, request, wanted);
 }
 
 /* What is said of a.example.net and b.example.net, in that order. */
@@ -220,12 +216,9 @@ static void reload_ends_it(void **state)
 static void expect_table(struct node *node, const char *key, const char *wanted)
 {
     char request[512];
-    const char *got;
 
     snprintf(request, sizeof request, "mailertable %s", key);
-    got = world_map(node, request);
-    if (strcmp(got, wanted) != 0)
-        fail_msg("%s: '%s', wanted '%s'", key, got, wanted);
+    expect_answer(node, request, wanted);
 }
 
 /* A stranger's domain by the name of its MX host. */

@@ -107,15 +107,22 @@ static inline void expect_defer(struct node *node, const struct world_mail *mail
     expect_verdict(node, mail, "451 4.7.1 ", "bypass");
 }
 
+/* request: a map's name and the key. */
+static inline void expect_answer(struct node *node, const char *request, const char *reply)
+{
+    const char *got = world_map(node, request);
+
+    if (strcmp(got, reply) != 0)
+        fail_msg("%lld s: %s: '%s', wanted '%s'", (long long)world_now() / 1000, request, got,
+                 reply);
+}
+
 static inline void expect_map(struct node *node, const char *address, const char *reply)
 {
     char request[512];
-    const char *got;
 
     snprintf(request, sizeof request, "transport %s", address);
-    got = world_map(node, request);
-    if (strcmp(got, reply) != 0)
-        fail_msg("%s: '%s', wanted '%s'", address, got, reply);
+    expect_answer(node, request, reply);
 }
 
 #endif
