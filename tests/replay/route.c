@@ -165,6 +165,10 @@ static void odd_recipients_have_a_pool_too(void **state)
     strcpy(address + 300, "@pool.example.com");
     expect_map(site.mx1, address, first);
     expect_map(site.mx1, "\"open@pool.example.com", first);
+    expect_map(site.mx1, "\xfc@pool.example.com", first); /* no UTF-8 */
+    expect_map(site.mx1, "\"\x01\x7f\r\n\"@pool.example.com", first);
+    expect_map(site.mx1, "u@pool.example.com\n", "NOTFOUND ");
+    expect_map(site.mx1, "u@\xfcpool.example.com", "NOTFOUND ");
     expect_map(site.mx1, "u@pool.example.com@", "NOTFOUND ");
     site_close(&site);
 }
