@@ -262,15 +262,17 @@ static struct watch_view cycle(const char *host, const char *text, enum probe_re
     return view_of(host, text);
 }
 
-/* Milliseconds to the next probe of the only place there is. */
-static int64_t until_probe(void)
+/* Milliseconds from the last probe of the only place there is to its next one, however late it is
+ * by now. */
+static int64_t between_probes(void)
 {
     const struct watch_place *place = watch->places.item[0];
     struct timeval due, now;
     assert_int_equal(watch->places.count, 1);
     assert_true(event_pending(place->timer, EV_TIMEOUT, &due));
     gettimeofday(&now, NULL);
-    return (due.tv_sec - now.tv_sec) * 1000 + (due.tv_usec - now.tv_usec) / 1000;
+    return (due.tv_sec - now.tv_sec) * 1000 + (due.tv_usec - now.tv_usec) / 1000 + clock_mono() -
+           place->started;
 }
 
 /* --- observed --------------------------------------------------------------------------------- */
@@ -380,7 +382,7 @@ static void awaited(void **state)
         const char *label;
         enum watch_purpose purpose;
         enum probe_result result;
-        int64_t low, high; /* ms to the next probe */
+        int64_t low, high; /* ms between the probes */
     } cases[] = {
         {"down, awaited", WATCH_FLUSH, PROBE_REFUSED, 400, 1050},
         {"up, awaited", WATCH_FLUSH, PROBE_GOOD, 2400, 5050},
@@ -392,7 +394,7 @@ static void awaited(void **state)
         open_watch(false);
         watch_want(watch, HOST, 25, &addr, cases[i].purpose, NULL);
         cycle(HOST, "192.0.2.1", cases[i].result, false);
-        int64_t wait = until_probe();
+        int64_t wait = between_probes();
         if (wait < cases[i].low || wait > cases[i].high)
             fail_msg("%s: %lld ms", cases[i].label, (long long)wait);
     }
@@ -407,10 +409,10 @@ static void awaited_returns(void **state)
     assert_int_equal(probe_wait("192.0.2.1")->options.connect, 2000);
     probe_end(probe_of("192.0.2.1"), PROBE_GOOD, true);
     assert_int_equal(world.looks, 0);
-    assert_in_range(until_probe(), 400, 1050); /* the second of `rise`: no interval later */
+    assert_in_range(between_probes(), 400, 1050); /* the second of `rise`: no interval later */
     cycle(HOST, "192.0.2.1", PROBE_GOOD, true);
     assert_string_equal(last_change, HOST " up up+");
-    assert_in_range(until_probe(), 2400, 5050);
+    assert_in_range(between_probes(), 2400, 5050);
 }
 
 /* --- places, hosts, bounds -------------------------------------------------------------------- */
