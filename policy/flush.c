@@ -48,6 +48,7 @@ struct flush {
     struct owed *owed;
     size_t count, next;
     size_t looked;          /* domains of the look under way */
+    bool keeps;             /* which writes down what is owed of each */
     struct flushed *domain; /* sorted by name */
 };
 
@@ -238,7 +239,8 @@ static void look_at_domain(struct flush *flush, struct flushed *domain)
         recovered(flush, domain);
     else if (is_due(domain))
         send_etrn(flush, domain);
-    else if (before.known != domain->recovery.known || before.tier != domain->recovery.tier)
+    else if (flush->keeps || before.known != domain->recovery.known ||
+             before.tier != domain->recovery.tier)
         keep_owed(flush, domain, &now);
 }
 
@@ -289,11 +291,7 @@ static void on_recalled(void *arg)
 {
     struct flush *flush = arg;
 
-    for (size_t i = 0; i < flush->count; i++) {
-        struct candidates now;
-        look_at(flush, flush->domain[i].section, &now);
-        keep_owed(flush, &flush->domain[i], &now);
-    }
+    flush->keeps = true;
     flush_changed(flush);
 }
 
@@ -310,6 +308,8 @@ static void on_look(evutil_socket_t fd, short what, void *arg)
         look_at_domain(flush, &flush->domain[flush->looked++]);
     if (flush->looked < flush->count)
         event_add(flush->look, &soon);
+    else
+        flush->keeps = false;
 }
 
 void flush_changed(struct flush *flush)
@@ -384,6 +384,7 @@ void flush_set_conf(struct flush *flush, struct conf *conf)
     take_conf(flush, conf);
     flush->conf = conf_ref(conf);
     conf_unref(old);
+    flush_changed(flush);
 }
 
 struct flush *flush_new(const struct flush_parts *parts, struct conf *conf)
