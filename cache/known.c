@@ -46,11 +46,18 @@ const struct facts *known_fresh(const struct known *known, bool for_route, int64
     return NULL;
 }
 
+/* For a Null MX mail bounces: not for one that may have been taken back. */
+static bool may_be_stale(const struct facts *facts)
+{
+    return facts->kind != FACTS_MX || facts->state != FACTS_NULL;
+}
+
 const struct facts *known_kept(const struct known *known, bool for_route, int64_t now)
 {
     const struct facts *fresh = known_fresh(known, for_route, now);
-    bool own = known->own.facts && now < known->own.kept;
-    bool shared = now < shared_until(known, for_route, known->shared.kept);
+    bool own = known->own.facts && may_be_stale(known->own.facts) && now < known->own.kept;
+    bool shared = now < shared_until(known, for_route, known->shared.kept) &&
+                  may_be_stale(known->shared.facts);
 
     if (fresh)
         return fresh;

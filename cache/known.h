@@ -33,7 +33,8 @@ struct known {
 struct known *known_new(void);
 void known_free(void *known);
 
-/* The facts to use, without a new reference, or NULL. for_route: none that is not to be trusted. */
+/* The facts to use, without a new reference, or NULL. for_route: none that is not to be trusted. Kept
+ * are those that expired, too, but for a Null MX. */
 const struct facts *known_fresh(const struct known *known, bool for_route, int64_t now);
 const struct facts *known_kept(const struct known *known, bool for_route, int64_t now);
 /* Whether all that is fresh is in its last part: time to look again before somebody must wait. */

@@ -280,6 +280,28 @@ static void null_mx_is_an_error_for_good(void **state)
     site_close(&site);
 }
 
+/* Nothing bounces for what nobody knows any more: the last that named hosts counts again. */
+static void null_mx_that_expired_is_none(void **state)
+{
+    struct site site = site_start(
+        SITE_CONF("mx1.example.com", PRIMARY),
+        SITE_CONF("mx2.example.com", PRIMARY "domain \"n.example.com\" { route = \"mx\" }\n"));
+
+    (void)state;
+    world_set_mx("p.example.com", "10 mx1.example.com,20 mx2.example.com");
+    world_run(6 * MINUTE);
+    world_set_mx("p.example.com", "null");
+    world_set_mx("n.example.com", "null");
+    world_run(6 * MINUTE);
+    expect_map(site.mx2, "u@p.example.com", "OK error:5.1.10 Domain does not accept mail");
+    expect_map(site.mx2, "u@n.example.com", "OK error:5.1.10 Domain does not accept mail");
+    world_set_dns(WORLD_DNS_SERVFAIL);
+    world_run(8 * MINUTE); /* within stale, which is of PRIMARY */
+    expect_map(site.mx2, "u@p.example.com", "OK smtp:[mx1.example.com]:25");
+    expect_map(site.mx2, "u@n.example.com", "NOTFOUND ");
+    site_close(&site);
+}
+
 /* What a domain's section says of what is below it, and of one address. */
 static void sections_for_parents_and_addresses(void **state)
 {
@@ -327,6 +349,7 @@ int replay_route(void)
         cmocka_unit_test(backup_that_does_not_know_itself),
         cmocka_unit_test(implicit_mx_is_remembered),
         cmocka_unit_test(null_mx_is_an_error_for_good),
+        cmocka_unit_test(null_mx_that_expired_is_none),
         cmocka_unit_test(sections_for_parents_and_addresses),
     };
 

@@ -12,7 +12,8 @@
 #include <cmocka.h>
 
 /* A script of steps, one a word. "9" the time becomes 9 s. "o9" own facts that live 9 s, "s9"
- * shared ones, "p9" proven ones; they serve 100 s more. "f" a failure, "a" age all, "b" age own. Then what is had:
+ * shared ones, "p9" proven ones, "z9" own ones of a Null MX, "y9" proven ones, "x9" own ones of no such
+ * domain; they serve 100 s more. "f" a failure, "a" age all, "b" age own. Then what is had:
  * "O" own is fresh, "S" shared is, "P" proven is, "k" own is kept only, "K" shared is kept only, "-" nothing; for
  * those who route by them "=O", "=k", "=-", "=P", "=q". "l" in its last part, "n" not; "=l", "=n" for
  * routes. "r" resting, "w" not; "e9" ends at 9 s. */
@@ -49,14 +50,22 @@ static const struct {
     {"shared facts do not", "0 f f s10 r"},
     {"age ends them", "0 f f a w f 1 w"},
     {"failure beside kept facts", "0 o10 20 f r k =k e110"},
+    {"a Null MX is never stale", "0 z10 9 O =O 10 - =- e110"},
+    {"nor one proven", "0 y10 9 P =P 10 - =-"},
+    {"that there is no domain may be", "0 x10 9 O =O 10 k =k 110 -"},
+    {"what is shared serves beside it", "0 s10 z50 O 50 K =- 110 -"},
+    {"nor in the way of own", "0 o10 y50 O 10 P =P 50 k =k 110 -"},
 };
 
 static void put(struct known *known, char kind, long life, int64_t now)
 {
-    struct facts *facts = facts_new(FACTS_MX, FACTS_OK);
+    enum facts_state state = strchr("zy", kind) ? FACTS_NULL
+                             : kind == 'x'      ? FACTS_NXDOMAIN
+                                                : FACTS_OK;
+    struct facts *facts = facts_new(FACTS_MX, state);
 
-    facts->own = kind == 'o';
-    facts->proven = kind == 'p';
+    facts->own = strchr("ozx", kind) != NULL;
+    facts->proven = strchr("py", kind) != NULL;
     facts->expires = 5000 + now / 1000 + life;
     known_put(known, facts, (struct known_span){.stale = 100000}, now, 5000 + now / 1000);
     facts_unref(facts);
@@ -79,7 +88,10 @@ static void step(struct known *known, const char *word, int64_t *now)
     switch (word[0]) {
     case 'o':
     case 'p':
-    case 's': put(known, word[0], atol(word + 1), *now); break;
+    case 's':
+    case 'x':
+    case 'y':
+    case 'z': put(known, word[0], atol(word + 1), *now); break;
     case 'f': known_fail(known, FACTS_MX, *now); break;
     case 'a': known_age(known, *now); break;
     case 'b': known_age_own(known, *now); break;
