@@ -276,6 +276,17 @@ static const char *words_of(const redisReply *reply)
     return reply->type == REDIS_REPLY_ERROR ? reply->str : "unexpected answer";
 }
 
+/* One that refuses the password may have needed none since: in its next turn it is asked without. */
+static void hear_auth(struct sentinel *sentinel, const redisReply *reply)
+{
+    if (reply_is_word(reply, "OK")) {
+        sentinel->state = SENTINEL_MASTER;
+        return;
+    }
+    sentinel->server[sentinel->turn].wants_password = false;
+    fail(sentinel, words_of(reply));
+}
+
 static void hear_master(struct sentinel *sentinel, const redisReply *reply)
 {
     if (reply->type == REDIS_REPLY_NIL) {
@@ -365,12 +376,7 @@ static void on_reply(void *arg, const redisReply *reply)
     struct sentinel *sentinel = arg;
 
     switch (sentinel->state) {
-    case SENTINEL_AUTH:
-        if (reply_is_word(reply, "OK"))
-            sentinel->state = SENTINEL_MASTER;
-        else
-            fail(sentinel, words_of(reply));
-        return;
+    case SENTINEL_AUTH: hear_auth(sentinel, reply); return;
     case SENTINEL_MASTER: hear_master(sentinel, reply); return;
     case SENTINEL_SUBSCRIBE:
         if (is_subscribed(reply, SWITCHED))

@@ -458,6 +458,34 @@ static void test_password(void **state)
     world_close(&world);
 }
 
+static bool is_up_again(void *arg)
+{
+    return ((struct world *)arg)->notices.count[NOTICE_SENTINEL_UP] > 1;
+}
+
+/* One that wanted the password, and was changed to take none. */
+static void test_password_no_more(void **state)
+{
+    static const struct fake_rule unlocked[] = {{GET, ADDR("192.0.2.1", "6379"), 0},
+                                                {"SUBSCRIBE", SUBSCRIBED, 0},
+                                                {"AUTH", "-ERR AUTH without password\r\n", 0}};
+    struct world world;
+
+    (void)state;
+    world_open(&world, 1);
+    be(&world.fake[0], locked);
+    world.password = "secret";
+    world_start(&world);
+    assert_true(box_wait(world.base, is_second_time, &world.fake[0], SOON));
+    be(&world.fake[0], good);
+    assert_true(ask(&world));
+    be(&world.fake[0], unlocked);
+    bufferevent_write(world.fake[0].last, "-ERR gone\r\n", 11);
+    assert_true(box_wait(world.base, is_up_again, &world, SOON));
+    assert_true(ask(&world));
+    world_close(&world);
+}
+
 static void test_names_and_nobody_there(void **state)
 {
     struct sentinel_options options = {.user = "", .password = ""};
@@ -623,12 +651,19 @@ static void test_follow_a_refusal(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_switches),         cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_nobody),           cmocka_unit_test(test_asked_again),
-        cmocka_unit_test(test_cancelled),        cmocka_unit_test(test_messages),
-        cmocka_unit_test(test_no_storm),         cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_password),         cmocka_unit_test(test_names_and_nobody_there),
-        cmocka_unit_test(test_follow_a_switch),  cmocka_unit_test(test_follow_by_role),
+        cmocka_unit_test(test_switches),
+        cmocka_unit_test(test_answers),
+        cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_asked_again),
+        cmocka_unit_test(test_cancelled),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_no_storm),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_password),
+        cmocka_unit_test(test_password_no_more),
+        cmocka_unit_test(test_names_and_nobody_there),
+        cmocka_unit_test(test_follow_a_switch),
+        cmocka_unit_test(test_follow_by_role),
         cmocka_unit_test(test_follow_a_refusal),
     };
 
