@@ -7,42 +7,11 @@
 
 #include "cache/keys.h"
 #include "cache/track.h"
+#include "tests/unit/fake_clock.h"
 #include "tests/unit/redisbox.h"
 #include "tests/unit/world_facts.h"
 
 enum { SOON = 3000, STALE = 1000 * 1000 };
-
-/* Time: the real monotonic clock and what the test adds. */
-
-static int64_t skew;
-
-int64_t clock_mono(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 + skew;
-}
-
-void clock_init(struct clock *clock)
-{
-    clock->offset = INT64_C(1800000000000) - clock_mono();
-}
-
-void clock_set_unix(struct clock *clock, int64_t unix_ms)
-{
-    clock->offset = unix_ms - clock_mono();
-}
-
-int64_t clock_unix_ms(const struct clock *clock)
-{
-    return clock_mono() + clock->offset;
-}
-
-int64_t clock_unix(const struct clock *clock)
-{
-    return clock_unix_ms(clock) / 1000;
-}
 
 /* The DNS. A later rule overrides an earlier one. */
 
@@ -188,7 +157,7 @@ static void world_open_with(struct world *world, size_t entries)
 static void world_init(struct world *world)
 {
     memset(world, 0, sizeof(*world));
-    skew = 0;
+    fake_ms = 0;
     world->base = event_base_new();
     world->dns.base = world->base;
     world->notice = (struct notice){.hook = box_note, .arg = &world->notices};
@@ -304,7 +273,7 @@ static void test_cold_then_warm(void **state)
     assert_int_equal(world.dns.asked, 1);
     assert_int_equal(world.notices.count[NOTICE_MX_MISS], 1);
     assert_int_equal(world.notices.count[NOTICE_MX_HIT], 2);
-    skew += 301 * 1000;
+    fake_ms += 301 * 1000;
     assert_false(has_own_mx(&world));
     facts = fetch_peek_stale(world.fetch, FACTS_MX, "example.com", FETCH_OWN);
     assert_non_null(facts);
@@ -376,15 +345,15 @@ static void test_in_use_is_renewed(void **state)
     (void)state;
     world_open(&world);
     ask_mx(&world);
-    skew += 269 * 1000;
+    fake_ms += 269 * 1000;
     assert_true(has_own_mx(&world));
     assert_int_equal(world.dns.asked, 1);
-    skew += 2 * 1000;
+    fake_ms += 2 * 1000;
     for (int i = 0; i < 3; i++)
         assert_true(has_own_mx(&world));
     assert_int_equal(world.dns.asked, 2); /* one for all */
     box_wait(world.base, box_never, NULL, 20);
-    skew += 200 * 1000;
+    fake_ms += 200 * 1000;
     assert_true(has_own_mx(&world));
     assert_int_equal(world.dns.asked, 2);
     done(&world);
@@ -407,7 +376,7 @@ static void test_nodes_expire_apart(void **state)
         ask_mx(&world);
         const struct facts *facts;
         /* Without a look that would renew it. */
-        for (life = 0; life < 400; life++, skew += 1000) {
+        for (life = 0; life < 400; life++, fake_ms += 1000) {
             facts = fetch_peek_stale(world.fetch, FACTS_MX, "example.com", FETCH_OWN);
             facts_unref(facts);
             if (world.notices.count[NOTICE_MX_STALE])
@@ -495,7 +464,7 @@ static void test_budget_of_a_waiter(void **state)
     assert_null(ask_for(&world, FACTS_MX, "example.com", FETCH_OWN, 20));
     assert_int_equal(world.dns.open, 1); /* goes on behind */
     assert_true(box_wait(world.base, has_own_mx, &world, SOON));
-    skew += 301 * 1000;
+    fake_ms += 301 * 1000;
     assert_int_equal(ask_for(&world, FACTS_MX, "example.com", FETCH_OWN, 20)->mx.count, 1);
     assert_int_equal(world.notices.count[NOTICE_MX_STALE], 1);
     done(&world);
@@ -544,7 +513,7 @@ static void test_failure_serves_stale_and_rests(void **state)
     world_open(&world);
     ask_mx(&world);
     rule_add(&world, (struct rule){ANSWER_MX, "example.com", FACTS_FAIL, "", 0, 1});
-    skew += 301 * 1000;
+    fake_ms += 301 * 1000;
     facts = ask_mx(&world);
     assert_int_equal(facts->state, FACTS_OK); /* expired, kept */
     assert_int_equal(world.notices.count[NOTICE_MX_STALE], 1);
@@ -552,20 +521,20 @@ static void test_failure_serves_stale_and_rests(void **state)
     assert_int_equal(ask_mx(&world)->mx.count, 2); /* resting: not asked */
     assert_int_equal(world.dns.asked, 2);
     assert_false(has_own_mx(&world));
-    skew += 1000; /* the first rest */
+    fake_ms += 1000; /* the first rest */
     ask_mx(&world);
     assert_int_equal(world.dns.asked, 3);
-    skew += 1500;
+    fake_ms += 1500;
     ask_mx(&world);
     assert_int_equal(world.dns.asked, 3); /* the second is longer */
-    skew += 600;
+    fake_ms += 600;
     ask_mx(&world);
     assert_int_equal(world.dns.asked, 4);
-    skew += STALE + 1000;
+    fake_ms += STALE + 1000;
     assert_int_equal(ask_mx(&world)->state, FACTS_FAIL);
     assert_true(has_own_mx(&world)); /* the failure itself is known now */
     world.dns.rules--;
-    skew += 30000;
+    fake_ms += 30000;
     assert_int_equal(ask_mx(&world)->state, FACTS_OK);
     done(&world);
 }
@@ -580,17 +549,17 @@ static void test_one_family_fails(void **state)
     ask_addr(&world);
     rule_add(&world, (struct rule){ANSWER_AAAA, "mx1.example.com", FACTS_FAIL, "", 60, 1});
     rule_add(&world, (struct rule){ANSWER_A, "mx1.example.com", FACTS_OK, "192.0.2.9", 300, 1});
-    skew += 201 * 1000;
+    fake_ms += 201 * 1000;
     facts = ask_addr(&world);
     assert_int_equal(facts->addr.a_count, 1);
     assert_int_equal(facts->addr.a[0].bytes[3], 9);
     assert_int_equal(facts->addr.aaaa_count, 1); /* the last good one */
     assert_true(facts->addr.aaaa_failed);
     assert_int_equal(facts->ttl, 30);
-    skew += STALE;
+    fake_ms += STALE;
     assert_int_equal(ask_addr(&world)->addr.aaaa_count, 0); /* not for ever */
     world.dns.rules -= 2;
-    skew += 31 * 1000;
+    fake_ms += 31 * 1000;
     assert_int_equal(ask_addr(&world)->addr.aaaa_count, 1);
     done(&world);
 }
@@ -606,11 +575,11 @@ static void test_changed_is_carried(void **state)
     ask_mx(&world);
     rule_add(&world,
              (struct rule){ANSWER_MX, "example.com", FACTS_OK, "5 mx3.example.com", 300, 1});
-    skew += 301 * 1000;
+    fake_ms += 301 * 1000;
     facts = ask_mx(&world);
     assert_int_equal(facts->changed, facts->fetched);
     changed = facts->changed;
-    skew += 301 * 1000;
+    fake_ms += 301 * 1000;
     facts = ask_mx(&world);
     assert_int_equal(facts->changed, changed);
     assert_true(facts->fetched > changed);
@@ -671,7 +640,7 @@ static void test_refresh(void **state)
     assert_true(box_wait(world.base, has_own_mx, &world, SOON));
     fetch_refresh(world.fetch, FACTS_MX, "example.com", 60000);
     assert_int_equal(world.dns.asked, 1);
-    skew += 241 * 1000;
+    fake_ms += 241 * 1000;
     fetch_refresh(world.fetch, FACTS_MX, "example.com", 60000);
     assert_int_equal(world.dns.asked, 2);
     ask_mx(&world); /* not waited for: still fresh */
@@ -680,7 +649,7 @@ static void test_refresh(void **state)
     ask_for(&world, FACTS_MX, "short.example.com", FETCH_OWN, 1000);
     fetch_refresh(world.fetch, FACTS_MX, "short.example.com", 60000);
     assert_int_equal(world.dns.asked, 3);
-    skew += 16 * 1000;
+    fake_ms += 16 * 1000;
     fetch_refresh(world.fetch, FACTS_MX, "short.example.com", 60000);
     assert_int_equal(world.dns.asked, 4);
     done(&world);
@@ -700,13 +669,13 @@ static void test_refresh_fails(void **state)
     world_open(&world);
     ask_mx(&world);
     rule_add(&world, (struct rule){ANSWER_MX, "example.com", FACTS_FAIL, "", 60, 1});
-    skew += 290 * 1000;
+    fake_ms += 290 * 1000;
     fetch_refresh(world.fetch, FACTS_MX, "example.com", 20000);
     assert_true(box_wait(world.base, is_dns_idle, &world, SOON));
     assert_true(has_own_mx(&world));
     fetch_refresh(world.fetch, FACTS_MX, "example.com", 20000);
     assert_int_equal(world.dns.asked, 2);
-    skew += 1000;
+    fake_ms += 1000;
     fetch_refresh(world.fetch, FACTS_MX, "example.com", 20000);
     assert_int_equal(world.dns.asked, 3);
     done(&world);
