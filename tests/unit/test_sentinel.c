@@ -10,16 +10,6 @@
 
 enum { SOON = 3000 };
 
-struct dns_query *dns_ask_host(struct dns *dns, const char *host, dns_host_done *done, void *arg)
-{
-    return box_ask_host(dns, host, done, arg);
-}
-
-void dns_cancel(struct dns_query *query)
-{
-    box_cancel(query);
-}
-
 /* "+switch-master" texts about the master "main". */
 
 static const struct {
@@ -334,12 +324,6 @@ static const struct {
     {"4 billion elements", "*4294967295\r\n", 0, false},
 };
 
-static bool is_never(void *arg)
-{
-    (void)arg;
-    return false;
-}
-
 /* Sentinels that answer well and leave at once are not besieged; each answer serves all the same. */
 static void test_no_storm(void **state)
 {
@@ -353,7 +337,7 @@ static void test_no_storm(void **state)
     be(&world.fake[0], brief);
     be(&world.fake[1], brief);
     world_start(&world);
-    box_wait(world.base, is_never, NULL, 1000);
+    box_wait(world.base, box_never, NULL, 1000);
     assert_in_range(world.fake[0].connections + world.fake[1].connections, 2, 20);
     be(&world.fake[0], good);
     be(&world.fake[1], good);

@@ -9,16 +9,6 @@
 
 enum { SOON = 3000 };
 
-struct dns_query *dns_ask_host(struct dns *dns, const char *host, dns_host_done *done, void *arg)
-{
-    return box_ask_host(dns, host, done, arg);
-}
-
-void dns_cancel(struct dns_query *query)
-{
-    box_cancel(query);
-}
-
 /* What a test holds: a loop, a store, and what came of its batches. */
 struct world {
     struct event_base *base;

@@ -10,16 +10,6 @@
 
 enum { SOON = 5000 };
 
-struct dns_query *dns_ask_host(struct dns *dns, const char *host, dns_host_done *done, void *arg)
-{
-    return box_ask_host(dns, host, done, arg);
-}
-
-void dns_cancel(struct dns_query *query)
-{
-    box_cancel(query);
-}
-
 /* A certificate of its own authority for redis.example.net and 127.0.0.1, and another authority. */
 #define MAKE                                                                                       \
     "cd %s && for ca in ca other; do openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj "     \

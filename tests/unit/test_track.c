@@ -8,16 +8,6 @@
 
 enum { SOON = 3000 };
 
-struct dns_query *dns_ask_host(struct dns *dns, const char *host, dns_host_done *done, void *arg)
-{
-    return box_ask_host(dns, host, done, arg);
-}
-
-void dns_cancel(struct dns_query *query)
-{
-    box_cancel(query);
-}
-
 struct world {
     struct event_base *base;
     struct dns dns;
@@ -285,12 +275,6 @@ static void test_endless_message(void **state)
     free(said);
 }
 
-static bool is_never(void *arg)
-{
-    (void)arg;
-    return false;
-}
-
 /* A server that lets us listen and throws us out at once is not besieged. */
 static void test_no_storm(void **state)
 {
@@ -307,7 +291,7 @@ static void test_no_storm(void **state)
     fake.rules = 1;
     world.fake = &fake;
     world_start(&world, fake.path);
-    box_wait(world.base, is_never, NULL, 1000);
+    box_wait(world.base, box_never, NULL, 1000);
     assert_in_range(world.ups, 2, 10);
     assert_in_range(fake.connections, 2, 10);
     world_close(&world);
