@@ -56,6 +56,17 @@ static void world_start(struct world *world, const struct store_options *options
     store_on_change(world->store, on_change, world);
 }
 
+/* With a scripted server, which speaks by these rules. */
+static void scripted_open(struct world *world, struct fake *fake, const struct fake_rule *rule,
+                          size_t rules)
+{
+    world_open(world);
+    fake_open(fake, world->base);
+    fake->rule = rule;
+    fake->rules = rules;
+    world->fake = fake;
+}
+
 static void world_close(struct world *world)
 {
     store_free(world->store);
@@ -77,6 +88,16 @@ static bool is_down(void *arg)
 static bool is_answered(void *arg)
 {
     return ((struct world *)arg)->answers > 0;
+}
+
+/* timeout: generous where it is not what is tested. */
+static void scripted_up(struct world *world, int64_t timeout)
+{
+    struct store_options options = options_at(world->fake->path);
+
+    options.timeout = timeout;
+    world_start(world, &options);
+    assert_true(box_wait(world->base, is_up, world, SOON));
 }
 
 static void on_done(void *arg, enum store_status status, const struct store_reply *const *reply,
@@ -245,11 +266,7 @@ static void test_greetings(void **state)
         struct store_options options;
 
         print_message("  %s\n", greetings[i].label);
-        world_open(&world);
-        fake_open(&fake, world.base);
-        world.fake = &fake;
-        fake.rule = &greetings[i].rule;
-        fake.rules = 1;
+        scripted_open(&world, &fake, &greetings[i].rule, 1);
         options = options_at(fake.path);
         options.password = greetings[i].password;
         world_start(&world, &options);
@@ -269,15 +286,10 @@ static void test_what_a_greeting_tells(void **state)
 {
     struct world world;
     struct fake fake;
-    struct store_options options;
 
     (void)state;
-    world_open(&world);
-    fake_open(&fake, world.base);
-    world.fake = &fake;
-    options = options_at(fake.path);
-    world_start(&world, &options);
-    assert_true(box_wait(world.base, is_up, &world, SOON));
+    scripted_open(&world, &fake, NULL, 0);
+    scripted_up(&world, 100);
     assert_string_equal(store_run_id(world.store), "abc");
     assert_int_equal(store_evicted(world.store), 3);
     assert_true(clock_unix(&world.clock) - 1700000000 <= 2);
@@ -299,11 +311,7 @@ static void test_refusal_told_once(void **state)
     struct store_options options;
 
     (void)state;
-    world_open(&world);
-    fake_open(&fake, world.base);
-    world.fake = &fake;
-    fake.rule = &rule;
-    fake.rules = 1;
+    scripted_open(&world, &fake, &rule, 1);
     options = options_at(fake.path);
     world_start(&world, &options);
     assert_true(box_wait(world.base, has_tried_thrice, &fake, SOON));
@@ -319,9 +327,7 @@ static void test_full_server(void **state)
     struct store_options options;
 
     (void)state;
-    world_open(&world);
-    fake_open(&fake, world.base);
-    world.fake = &fake;
+    scripted_open(&world, &fake, NULL, 0);
     fake.greeting = "-ERR max number of clients reached\r\n";
     options = options_at(fake.path);
     world_start(&world, &options);
@@ -340,11 +346,7 @@ static void test_turned_away(void **state)
     struct store_options options;
 
     (void)state;
-    world_open(&world);
-    fake_open(&fake, world.base);
-    world.fake = &fake;
-    fake.rule = rule;
-    fake.rules = 2;
+    scripted_open(&world, &fake, rule, 2);
     options = options_at(fake.path);
     world_start(&world, &options);
     box_wait(world.base, is_told, &world.notices, 100); /* it waits for ROLE */
@@ -413,17 +415,10 @@ static void test_answers(void **state)
         struct fake_rule rule = {"GET", answers[i].answer, 0};
         struct world world;
         struct fake fake;
-        struct store_options options;
 
         print_message("  %s\n", answers[i].label);
-        world_open(&world);
-        fake_open(&fake, world.base);
-        world.fake = &fake;
-        fake.rule = &rule;
-        fake.rules = 1;
-        options = options_at(fake.path);
-        world_start(&world, &options);
-        assert_true(box_wait(world.base, is_up, &world, SOON));
+        scripted_open(&world, &fake, &rule, 1);
+        scripted_up(&world, 100);
         assert_int_equal(ask_one(&world, "GET k"), answers[i].status);
         if (answers[i].status == STORE_OK || answers[i].status == STORE_ERROR) {
             assert_int_equal(world.count, 1);
@@ -451,19 +446,11 @@ static void test_answers_byte_by_byte(void **state)
     static const struct fake_rule rule = {"GET", "*2\r\n:1\r\n*1\r\n$1\r\na\r\n", 0};
     struct world world;
     struct fake fake;
-    struct store_options options;
 
     (void)state;
-    world_open(&world);
-    fake_open(&fake, world.base);
-    world.fake = &fake;
-    fake.rule = &rule;
-    fake.rules = 1;
+    scripted_open(&world, &fake, &rule, 1);
     fake.by_bytes = true;
-    options = options_at(fake.path);
-    options.timeout = 1000;
-    world_start(&world, &options);
-    assert_true(box_wait(world.base, is_up, &world, SOON));
+    scripted_up(&world, 1000);
     assert_int_equal(ask_one(&world, "GET k"), STORE_OK);
     assert_int_equal(world.elements, 2);
     world_close(&world);
@@ -477,22 +464,14 @@ static void test_endless_answer(void **state)
     char *endless = malloc(size);
     struct world world;
     struct fake fake;
-    struct store_options options;
 
     (void)state;
     memset(endless, 'x', size);
     memcpy(endless, "$99999999\r\n", 11);
     rule.answer = endless;
     rule.length = size;
-    world_open(&world);
-    fake_open(&fake, world.base);
-    world.fake = &fake;
-    fake.rule = &rule;
-    fake.rules = 1;
-    options = options_at(fake.path);
-    options.timeout = 5000;
-    world_start(&world, &options);
-    assert_true(box_wait(world.base, is_up, &world, SOON));
+    scripted_open(&world, &fake, &rule, 1);
+    scripted_up(&world, 5000);
     assert_int_equal(ask_one(&world, "GET k"), STORE_LOST);
     assert_string_equal(world.notices.last[NOTICE_REDIS_DOWN], "reply too long");
     world_close(&world);
@@ -525,17 +504,10 @@ static void test_timeout_and_those_behind_it(void **state)
     struct order order = {.count = 0};
     struct world world;
     struct fake fake;
-    struct store_options options;
 
     (void)state;
-    world_open(&world);
-    fake_open(&fake, world.base);
-    world.fake = &fake;
-    fake.rule = &rule;
-    fake.rules = 1;
-    options = options_at(fake.path);
-    world_start(&world, &options);
-    assert_true(box_wait(world.base, is_up, &world, SOON));
+    scripted_open(&world, &fake, &rule, 1);
+    scripted_up(&world, 100);
     for (int i = 0; i < 3; i++) {
         struct store_batch *batch = store_batch_new(false);
 
@@ -559,17 +531,10 @@ static void test_free_with_batches_under_way(void **state)
     struct order order = {.count = 0};
     struct world world;
     struct fake fake;
-    struct store_options options;
 
     (void)state;
-    world_open(&world);
-    fake_open(&fake, world.base);
-    world.fake = &fake;
-    fake.rule = &rule;
-    fake.rules = 1;
-    options = options_at(fake.path);
-    world_start(&world, &options);
-    assert_true(box_wait(world.base, is_up, &world, SOON));
+    scripted_open(&world, &fake, &rule, 1);
+    scripted_up(&world, 100);
     for (int i = 0; i < 3; i++) {
         struct store_batch *batch = store_batch_new(i == 1);
 
@@ -628,7 +593,6 @@ static void test_host_by_name(void **state)
 
 /* From here on a real server. */
 
-/* timeout: generous where it is not what is tested. */
 static void real_open(struct world *world, struct redisbox *box, int64_t timeout)
 {
     struct store_options options;
