@@ -139,15 +139,21 @@ static void rule_add(struct world *world, struct rule rule)
     world->dns.rule[world->dns.rules++] = rule;
 }
 
+static struct fetch_options options_of(const struct world *world, size_t entries)
+{
+    return (struct fetch_options){.entries = entries,
+                                  .stale = STALE,
+                                  .max_ttl = 86400000,
+                                  .prefix = "mxw1",
+                                  .node = world->node,
+                                  .dns_timeout = world->dns_timeout,
+                                  .secret = world->secret,
+                                  .secret_size = world->secret ? strlen(world->secret) : 0};
+}
+
 static void world_open_with(struct world *world, size_t entries)
 {
-    struct fetch_options options = {
-        .entries = entries, .stale = STALE, .max_ttl = 86400000, .prefix = "mxw1"};
-
-    options.node = world->node;
-    options.dns_timeout = world->dns_timeout;
-    options.secret = world->secret;
-    options.secret_size = world->secret ? strlen(world->secret) : 0;
+    struct fetch_options options = options_of(world, entries);
 
     world->fetch =
         fetch_new(world->base, &options, &world->clock, &world->dns, world->store, &world->notice);
@@ -840,8 +846,7 @@ static void test_real_services(void **state)
 /* Two nodes on one server, the second's name cold while the first is asking. */
 static void test_real_lease(void **state)
 {
-    struct fetch_options options = {
-        .entries = 100, .stale = STALE, .max_ttl = 86400000, .prefix = "mxw1", .dns_timeout = 2000};
+    struct fetch_options options;
     struct answer first = {0}, second = {0}, own = {0};
     struct world world;
     struct fetch *other;
@@ -849,6 +854,8 @@ static void test_real_lease(void **state)
     (void)state;
     BOX_NEEDS_SERVER();
     real_open(&world);
+    world.dns_timeout = 2000;
+    options = options_of(&world, 100);
     fetch_set_options(world.fetch, &options);
     other = fetch_new(world.base, &options, &world.clock, &world.dns, world.store, &world.notice);
     rule_add(&world,
@@ -992,21 +999,24 @@ static void test_real_other_secrets(void **state)
     }
 }
 
+static void change_secret(struct world *world)
+{
+    struct fetch_options options;
+
+    world->secret = "another secret 16";
+    options = options_of(world, 100);
+    fetch_set_options(world->fetch, &options);
+}
+
 static void test_real_secret_changes(void **state)
 {
-    struct fetch_options options = {.entries = 100,
-                                    .stale = STALE,
-                                    .max_ttl = 86400000,
-                                    .prefix = "mxw1",
-                                    .secret = "another secret 16",
-                                    .secret_size = 17};
     struct world world;
 
     (void)state;
     BOX_NEEDS_SERVER();
     real_second(&world, SECRET);
     assert_true(ask_mx(&world)->proven);
-    fetch_set_options(world.fetch, &options);
+    change_secret(&world);
     assert_false(has_own_mx(&world));
     assert_true(ask_mx(&world)->own);
     real_close(&world);
@@ -1015,12 +1025,6 @@ static void test_real_secret_changes(void **state)
 /* The same while what the old one proves is on its way. */
 static void test_real_secret_changes_meanwhile(void **state)
 {
-    struct fetch_options options = {.entries = 100,
-                                    .stale = STALE,
-                                    .max_ttl = 86400000,
-                                    .prefix = "mxw1",
-                                    .secret = "another secret 16",
-                                    .secret_size = 17};
     struct answer answer = {0};
     struct world world;
 
@@ -1028,7 +1032,7 @@ static void test_real_secret_changes_meanwhile(void **state)
     BOX_NEEDS_SERVER();
     real_second(&world, SECRET);
     fetch_ask(world.fetch, FACTS_MX, "example.com", FETCH_OWN, 1000, on_done, &answer);
-    fetch_set_options(world.fetch, &options);
+    change_secret(&world);
     assert_true(box_wait(world.base, is_answered, &answer, SOON));
     assert_true(answer.facts && answer.facts->own);
     answer_clear(&answer);
