@@ -26,11 +26,6 @@ void wire_close(struct wire *wire)
     wire->reader = NULL;
 }
 
-bool wire_is_open(const struct wire *wire)
-{
-    return wire->socket != NULL;
-}
-
 static void lose(struct wire *wire, const char *why)
 {
     char words[WHY_SIZE]; /* why may lie in the reader */

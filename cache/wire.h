@@ -36,7 +36,6 @@ struct wire {
 bool wire_open(struct wire *wire, struct event_base *base, const struct dial_target *target,
                const struct wire_hooks *hooks, void *arg, const char **why);
 void wire_close(struct wire *wire);
-bool wire_is_open(const struct wire *wire);
 /* One command; what is said before the loop runs again goes out together. False when out of
  * memory. */
 bool wire_say(struct wire *wire, const char *const *word, size_t count);
