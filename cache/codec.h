@@ -4,7 +4,7 @@
  * The list `order` is "preference name,..." for MX, "priority weight port name,..." for SRV.
  *
  * Reading believes nothing: lengths, counts, states, numbers and names are checked, a stamp from
- * the future is clamped to now, an expiry is at most max_age (max_ttl + stale, seconds) away;
+ * the future is clamped to now, an expiry is at most max_age (max_ttl, in seconds) away;
  * anything else is NULL ("not there"). Fields that are not known are passed over. The HASH of a
  * host has neither ttl nor fetched: ttl is then what is left of its life, fetched 0.
  */

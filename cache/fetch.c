@@ -181,6 +181,7 @@ void fetch_refresh(struct fetch *fetch, enum facts_kind kind, const char *name, 
     else
         fetch_job_start(fetch, kind, key, FETCH_OWN, ahead);
 }
+
 static void on_evicted(void *arg, const void *value)
 {
     const struct fetch *fetch = arg;
