@@ -227,6 +227,14 @@ static void facts_came(void *arg, const struct facts *facts)
     beat_soon(site);
 }
 
+/* Addresses are better than none, and that there are none is better than nothing. A mistake in the
+ * zone must not make this host a stranger to itself, to whom mail is sent. */
+static bool is_better(const struct facts *facts, const struct facts *known)
+{
+    return facts->state == FACTS_OK || !known ||
+           (facts->state != FACTS_FAIL && known->state != FACTS_OK);
+}
+
 /* The node's addresses: what is known serves until better is, however old it is. */
 static void facts_refresh(struct site *site)
 {
@@ -236,7 +244,7 @@ static void facts_refresh(struct site *site)
         return;
     fetch_refresh(site->fetch, FACTS_ADDR, site->conf->node, SITE_AHEAD_MS);
     facts = fetch_peek_stale(site->fetch, FACTS_ADDR, site->conf->node, FETCH_OWN);
-    if (facts && (facts->state != FACTS_FAIL || !site->facts))
+    if (facts && is_better(facts, site->facts))
         facts_take(site, facts);
     else
         facts_unref(facts);

@@ -407,6 +407,24 @@ static void dns_later(void **state)
     settle();
 }
 
+/* What is known of this node stays until there are other addresses. */
+static void dns_goes_wrong(void **state)
+{
+    static const enum facts_state states[] = {FACTS_FAIL, FACTS_NXDOMAIN, FACTS_NONE};
+    (void)state;
+    struct net_addr addr = addr_of("192.0.2.2");
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        facts_unref(known);
+        known = facts_new(FACTS_ADDR, states[i]);
+        site_beat(site);
+        if (!site_is_self_addr(site, &addr) || !site_find(site, &addr))
+            fail_msg("%s", facts_state_name(states[i]));
+    }
+    dns_says("192.0.2.3", NULL);
+    site_beat(site);
+    assert_false(site_is_self_addr(site, &addr));
+}
+
 static void new_conf(void **state)
 {
     (void)state;
@@ -478,6 +496,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(peer_rate, setup, teardown),
         cmocka_unit_test_setup_teardown(peer_names, setup, teardown),
         cmocka_unit_test_setup_teardown(dns_later, setup, teardown),
+        cmocka_unit_test_setup_teardown(dns_goes_wrong, setup, teardown),
         cmocka_unit_test_setup_teardown(new_conf, setup, teardown),
         cmocka_unit_test_setup_teardown(alone, setup, teardown),
         cmocka_unit_test_setup_teardown(feed, setup, teardown),
