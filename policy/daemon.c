@@ -303,8 +303,7 @@ static bool build_policy(struct daemon *daemon)
 {
     struct conf *conf = daemon->conf;
     const struct memory_options memory = {.prefix = conf->cache.prefix,
-                                          .entries = conf->cache.entries,
-                                          .budget = conf->cache.timeout};
+                                          .entries = conf->cache.entries};
     const struct watch_hooks hooks = {.changed = on_watch_changed, .arg = daemon};
 
     daemon->stats =

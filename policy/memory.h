@@ -6,7 +6,7 @@
  * both, and the better knowledge wins (an earlier refusal, any visit). So a retry is known here
  * though Redis forgot it, and known there though this process is new. Writes do not wait.
  *
- * Trust in absence is another matter: memory_state says whether "not seen" may be believed.
+ * Trust in absence is another matter: memory_get_state says whether "not seen" may be believed.
  */
 #ifndef POLICY_MEMORY_H
 #define POLICY_MEMORY_H
@@ -34,7 +34,6 @@ enum memory_state {
 struct memory_options {
     const char *prefix;
     size_t entries; /* of the process's table */
-    int64_t budget; /* milliseconds, one look */
 };
 
 struct memory *memory_new(struct event_base *base, const struct memory_options *options,
