@@ -18,9 +18,8 @@
  *      budget, and when that is over "cannot tell" is the fact. There is no other failure path:
  *      out of time, Redis gone, DNS broken are facts like any, and the judge accepts on them.
  *   5. Back to 3, until the judge decides. Then the engine acts once: it notes evidence, learns the
- *      client, counts, logs one line; and replies once. A mode that does not refuse is answered
- *      before the refusal's second look, which then goes on behind, so that counting costs the
- *      client nothing.
+ *      client, counts, logs one line; and replies once. `detect` answers before the refusal's
+ *      second look, which then goes on behind, so that counting costs the client nothing.
  *   6. Late answers find no waiter: every wait is a handle that is cancelled with its question.
  *
  * Evidence is not a question: a visit is written down at once and nobody waits.

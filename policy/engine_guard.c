@@ -414,7 +414,6 @@ static void tell(struct engine_question *q, const struct guard_verdict *verdict)
 
 static void act(struct engine_question *q, const struct guard_verdict *verdict)
 {
-
     if (verdict->reason == GUARD_OFF_MX)
         engine_warn_listener(q->engine, &q->facts.listener, &q->order,
                              q->question.recipient.domain);
