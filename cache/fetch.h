@@ -19,9 +19,10 @@
  * halves are not written to Redis. `changed` is carried over while the set stays the same, and 0
  * where this process knew no set before.
  *
- * Trust. What is read from Redis may guide the guard (FETCH_ANY), and a route (FETCH_OWN) only if it
- * is proven under the site's secret (cache/mac.h); without one routes use what this process resolved
- * itself. So under a secret every fetch begins with Redis, and without it one for a route does not.
+ * Trust. What is read from Redis may guide the guard where it only delays (FETCH_ANY), and a route, a
+ * FILTER or a refusal for good (FETCH_OWN) only if it is proven under the site's secret
+ * (cache/mac.h); without one these use what this process resolved itself. So under a secret every
+ * fetch begins with Redis, and without it one for a route does not.
  */
 #ifndef CACHE_FETCH_H
 #define CACHE_FETCH_H

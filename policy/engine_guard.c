@@ -87,6 +87,13 @@ static void got_order(void *arg, struct order *order)
     step_judge(q);
 }
 
+/* What Redis says and nobody proves may delay a client. What cannot be taken back, and what sends a
+ * message another way, is decided by an ordering that was resolved here or is proven. */
+static enum fetch_trust trust_of(const struct engine_question *q)
+{
+    return verdict_may_be_final(q->facts.guard) ? FETCH_OWN : FETCH_ANY;
+}
+
 /* A domain that has no section of its own is charged to the client, unless the table has it. */
 static struct gather *gather_stranger(struct engine_question *q)
 {
@@ -101,7 +108,7 @@ static struct gather *gather_stranger(struct engine_question *q)
     if (!fetch_has(q->engine->parts.fetch, FACTS_MX, domain) &&
         !quota_take(quota, text, clock_mono()))
         return NULL;
-    gather = gather_order(q->engine->parts.fetch, FACTS_MX, domain, FETCH_ANY, GATHER_BUDGET_MS,
+    gather = gather_order(q->engine->parts.fetch, FACTS_MX, domain, trust_of(q), GATHER_BUDGET_MS,
                           got_order, q);
     if (gather)
         gather_charge(gather, quota, text);
@@ -114,13 +121,13 @@ static bool gather_ordering(struct engine_question *q)
     struct fetch *fetch = q->engine->parts.fetch;
     const char *domain = q->question.recipient.domain;
 
-    if (gather_peek_order(fetch, FACTS_MX, domain, FETCH_ANY, false, &q->order)) {
+    if (gather_peek_order(fetch, FACTS_MX, domain, trust_of(q), false, &q->order)) {
         take_order(q);
         return true;
     }
     if (conf_find_domain(q->conf, domain, true))
         q->gather =
-            gather_order(fetch, FACTS_MX, domain, FETCH_ANY, GATHER_BUDGET_MS, got_order, q);
+            gather_order(fetch, FACTS_MX, domain, trust_of(q), GATHER_BUDGET_MS, got_order, q);
     else
         q->gather = gather_stranger(q);
     if (q->gather)

@@ -22,6 +22,12 @@ bool verdict_refuses(enum conf_mode mode)
     return false;
 }
 
+bool verdict_may_be_final(const struct conf_guard *guard)
+{
+    return guard->mode == CONF_MODE_REJECT || guard->mode == CONF_MODE_FILTER ||
+           guard->off_mx == CONF_OFF_MX_REJECT;
+}
+
 /* FILTER acts on the whole message, so only a message's one recipient can ask for it, at DATA, on
  * the policy socket; a later recipient is deferred, and comes back alone (SPEC 5). */
 static enum conf_mode filter_mode(const struct question *question)

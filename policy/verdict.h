@@ -14,6 +14,9 @@ enum { VERDICT_ACTION_SIZE = 1024, VERDICT_LINE_SIZE = 2048 };
 /* Whether the mode refuses mail; those that do not keep refusals under the dry keys. */
 bool verdict_refuses(enum conf_mode mode);
 
+/* Whether some verdict is more than a delay: a refusal for good, or another way for the message. */
+bool verdict_may_be_final(const struct conf_guard *guard);
+
 /* What follows "action=" for this asker (SPEC 5, modes): "DUNNO"; "451 4.7.1 TEXT (mx1.example.com)"
  * for the milter, "DEFER_IF_PERMIT 4.7.1 TEXT (...)" for Postfix, so that a permanent refusal by a
  * later rule wins; "550 5.7.1 TEXT"; "PREPEND X-MX-Warden: ..."; "HOLD ..."; "FILTER smtp:[mx1]:25"

@@ -1,10 +1,12 @@
 /*
- * Whoever may write to Redis: each kind of key of SPEC 8 with a value of the wrong type, a giant one,
- * a stamp from the future, and one forged to do harm, written again and again. No route may change,
- * and nobody be refused beyond the promise: at most once, and let in at the retry five minutes later,
+ * Whoever may write to Redis: each kind of key of SPEC 8 with a value of the
+ * wrong type, a giant one, a stamp from the future, and one forged to do harm,
+ * written again and again. No route may change, and nobody be refused beyond
+ * the promise: at most once, and let in at the retry five minutes later,
  * whoever was known already or is new.
  *
- * mx2 is the backup. p.example.com is routed by its ordering, pool.example.com by a pool.
+ * mx2 is the backup. p.example.com is routed by its ordering, pool.example.com
+ * by a pool.
  */
 #include "tests/replay/replay.h"
 #include "tests/replay/site.h"
@@ -27,18 +29,20 @@
 #define PRIMARY_ROUTE "OK smtp:[mx1.example.com]:25"
 #define POOL_ROUTE    "OK smtp:[gw1.example.net]:25, [gw2.example.net]:25"
 
-/* What is written: '%' is each key that fits the pattern, "GIANT" many octets; commands are divided
- * by ';'. Without a pattern the keys stand in the commands. */
+/* What is written: '%' is each key that fits the pattern, "GIANT" many octets;
+ * commands are divided by ';'. Without a pattern the keys stand in the
+ * commands. */
 struct poison {
     const char *label, *pattern, *commands;
     bool reorders; /* overrides and health may reorder or drain configured hosts */
 };
 
-#define FORGED_MX                                                                                  \
-    "order \"5 evil.example.net\" state ok ttl 86400 fetched 1800000000 expires 1800090000 "       \
-    "changed 0"
+#define FORGED(order)                                                                              \
+    "order \"" order "\" state ok ttl 86400 fetched 1800000000 expires 1800090000 changed 0"
+#define FORGED_MX FORGED("5 evil.example.net")
 #define LONG_MX                                                                                    \
-    "order \"10 mx1.example.com,20 mx2.example.com\" state ok ttl 99999999999 fetched "            \
+    "order \"10 mx1.example.com,20 mx2.example.com\" state ok ttl 99999999999 "                    \
+    "fetched "                                                                                     \
     "99999999999 expires 99999999999 changed 99999999999"
 
 static const struct poison mx_rows[] = {
@@ -96,7 +100,8 @@ static const struct poison ok_rows[] = {
     {"gone", "mxw1:ok:*", "DEL %", false},
 };
 
-/* No domain here has a trap; what forged trap keys do where one does is said in SPEC 5. */
+/* No domain here has a trap; what forged trap keys do where one does is said in
+ * SPEC 5. */
 static const struct poison trap_rows[] = {
     {"another type", NULL, "HSET mxw1:trap:[198.51.100.0/24] a b", false},
     {"a giant", NULL, "SET mxw1:trap:[198.51.100.0/24] GIANT EX 3600", false},
@@ -109,13 +114,16 @@ static const struct poison health_rows[] = {
     {"a giant", "mxw1:health:*", "HSET % mx1.example.com GIANT other GIANT", false},
     {"from the future", "mxw1:health:*", "HSET % other up,9,99999999999,99999999999,1", false},
     {"all down, say others", "mxw1:health:*",
-     "HSET % other down,9,1800000000,1900000000,1 another down,9,1800000000,1800001000,1", true},
+     "HSET % other down,9,1800000000,1900000000,1 another "
+     "down,9,1800000000,1800001000,1",
+     true},
     {"all down, say all", "mxw1:health:*",
      "HSET % mx1.example.com down,9,1800000000,1800001000,1 mx2.example.com "
      "down,9,1800000000,1800001000,1",
      true},
     {"all up, say all", "mxw1:health:*",
-     "HSET % mx1.example.com up,9,1800000000,1800001000,1 other up,9,1800000000,1800001000,1",
+     "HSET % mx1.example.com up,9,1800000000,1800001000,1 other "
+     "up,9,1800000000,1800001000,1",
      false},
 };
 
@@ -255,7 +263,8 @@ static struct world_mail client(unsigned number, char text[4][40])
     return mail;
 }
 
-/* Three clients: one that was at mx1 before, one that was let in before, one that is new. */
+/* Three clients: one that was at mx1 before, one that was let in before, one
+ * that is new. */
 enum { VISITOR, LEARNED, STRANGER, CLIENTS };
 
 static void make_clients(unsigned number, char text[CLIENTS][4][40], struct world_mail *mail)
@@ -330,8 +339,8 @@ static struct site open_site(bool secret)
     return site;
 }
 
-/* Where nothing is poisoned, the new client is refused and the others are not: else the rows below
- * would prove nothing. */
+/* Where nothing is poisoned, the new client is refused and the others are not:
+ * else the rows below would prove nothing. */
 static void try_none(const struct site *site)
 {
     bool in[CLIENTS];
@@ -377,8 +386,76 @@ POISONED(override)
 POISONED(node)
 POISONED(epoch)
 
-/* A node that has an ordering only out of Redis, proven by a secret that is changed then: it may have
- * been forged, and the last good answers are none any more. */
+#define ANY(guard) "domain \"*\" { guard { " guard " } }\n"
+#define ANY_SITE(guard)                                                                            \
+    site_start(SITE_CONF("mx1.example.com", ANY(guard)), SITE_CONF("mx2.example.com", ANY(guard)))
+#define ANY_MX(order) "HSET mxw1:mx:any.example.org " FORGED(order)
+
+/* Before anybody asks the DNS; both addresses are known to be of the site. */
+static void forge(struct site *site, const char *commands)
+{
+    const struct poison poison = {"a forged ordering of any domain", NULL, commands, false};
+
+    world_set_mx("any.example.org", "10 mx1.example.com,20 mx2.example.com");
+    world_visit(site->mx1, &(struct world_mail){.client = "203.0.113.200", .listener = MX1});
+    world_visit(site->mx2, &(struct world_mail){.client = "203.0.113.200", .listener = MX2});
+    run_poisoned(&poison, 10 * MINUTE);
+}
+
+/* Mail is sent to no host that only Redis names. */
+static void forged_name_is_no_filter(void **state)
+{
+    static const char *const session[][2] = {{"RCPT", "u@any.example.org"},
+                                             {"DATA", "u@any.example.org"}};
+    struct site site = ANY_SITE("mode = \"filter\"");
+    char text[4][40];
+    struct world_mail mail = client(1, text);
+
+    (void)state;
+    forge(&site, ANY_MX("5 evil.example.net,20 mx2.example.com") ";HSET "
+                                                                 "mxw1:addr:evil.example.net "
+                                                                 "state ok aaaa \"\" expires "
+                                                                 "1800090000 a [" MX1 "]");
+    mail.policy = true;
+    assert_string_equal(world_session(site.mx2, &mail, session, 2),
+                        "DUNNO|FILTER smtp:[mx1.example.com]:25");
+    site_close(&site);
+}
+
+/* Nobody is refused for good who comes to the best host. */
+static void forged_order_rejects_nobody(void **state)
+{
+    struct site site = ANY_SITE("mode = \"reject\"");
+    char text[4][40];
+    struct world_mail mail = client(1, text);
+
+    (void)state;
+    mail.recipient = "u@any.example.org";
+    mail.listener = MX1;
+    for (int i = 0; i < 2; i++) { /* by the second time mx2 would be known to be healthy */
+        forge(&site, ANY_MX("10 mx2.example.com,20 mx1.example.com"));
+        expect_accept(site.mx1, &mail, "best");
+    }
+    site_close(&site);
+}
+
+/* Nor who comes to a host of the domain. */
+static void forged_absence_rejects_nobody(void **state)
+{
+    struct site site = ANY_SITE("mode = \"defer\" off_mx = \"reject\"");
+    char text[4][40];
+    struct world_mail mail = client(1, text);
+
+    (void)state;
+    forge(&site, ANY_MX("10 mx1.example.com"));
+    mail.recipient = "u@any.example.org";
+    expect_defer(site.mx2, &mail);
+    site_close(&site);
+}
+
+/* A node that has an ordering only out of Redis, proven by a secret that is
+ * changed then: it may have been forged, and the last good answers are none any
+ * more. */
 static void secret_changes(void **state)
 {
     char conf[1024], changed[] = "/tmp/mxwarden-poison-XXXXXX";
@@ -401,8 +478,8 @@ static void secret_changes(void **state)
     site_close(&site);
 }
 
-/* A memory that began in the future is the youngest there can be, however far ahead that is; so far
- * that its age in milliseconds is no number any more. */
+/* A memory that began in the future is the youngest there can be, however far
+ * ahead that is; so far that its age in milliseconds is no number any more. */
 static void epoch_from_the_end_of_time(void **state)
 {
     static const char *const since[] = {"1900000000", "99999999999", "9223372036854775807",
@@ -461,6 +538,9 @@ int replay_poison(void)
         cmocka_unit_test(poisoned_node),
         cmocka_unit_test(poisoned_epoch),
         cmocka_unit_test(poisoned_under_a_secret),
+        cmocka_unit_test(forged_name_is_no_filter),
+        cmocka_unit_test(forged_order_rejects_nobody),
+        cmocka_unit_test(forged_absence_rejects_nobody),
         cmocka_unit_test(epoch_from_the_end_of_time),
         cmocka_unit_test(secret_changes),
     };
