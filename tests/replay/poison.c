@@ -167,35 +167,36 @@ static const struct poison epoch_rows[] = {
     {"gone", NULL, "DEL mxw1:epoch", false},
 };
 
-/* One command, its words made whole. */
-static void run_one(const struct poison *poison, char *command)
+/* The commands with "GIANT" made one, in static memory. */
+static char *make_whole(const char *commands)
 {
-    static char giant[100001], line[300000];
+    static char giant[100001], line[500000];
     size_t used = 0;
 
     memset(giant, 'a', sizeof giant - 1);
-    for (const char *at = command; *at; at++) {
+    for (const char *at = commands; *at; at++)
         if (strncmp(at, "GIANT", 5) == 0) {
-            used += (size_t)snprintf(line + used, sizeof line - used, "%s", giant);
+            assert_in_range(used, 0, sizeof line - sizeof giant - 1);
+            memcpy(line + used, giant, sizeof giant - 1);
+            used += sizeof giant - 1;
             at += 4;
-        } else if (used < sizeof line - 1) {
+        } else {
             line[used++] = *at;
         }
-    }
-    line[used < sizeof line ? used : sizeof line - 1] = '\0';
-    if (poison->pattern)
-        world_redis_each(poison->pattern, line);
-    else
-        world_redis(line);
+    line[used] = '\0';
+    return line;
 }
 
 static void put_poison(const struct poison *poison)
 {
-    char *copy = strdup(poison->commands), *save, *command;
+    char *commands = make_whole(poison->commands), *save, *command;
 
-    for (command = strtok_r(copy, ";", &save); command; command = strtok_r(NULL, ";", &save))
-        run_one(poison, command);
-    free(copy);
+    if (poison->pattern) {
+        world_redis_each(poison->pattern, commands);
+        return;
+    }
+    for (command = strtok_r(commands, ";", &save); command; command = strtok_r(NULL, ";", &save))
+        world_redis(command);
 }
 
 /* Time passes; what the nodes mend is poisoned again. */

@@ -53,8 +53,9 @@ void world_restart_redis(bool emptied);
 /* A command by hand, words separated by spaces or in double quotes; a tab is a space inside of one.
  * Text of the reply, "" for nil, in static memory. */
 const char *world_redis(const char *command);
-/* The same for each key that fits the glob, named where '%' stands in command; how many. */
-unsigned world_redis_each(const char *pattern, const char *command);
+/* The same for each key that fits the glob, named where '%' stands; commands are divided by ';', and
+ * all are run for one key before the next one's. How many keys. */
+unsigned world_redis_each(const char *pattern, const char *commands);
 /* The same ms from now, by somebody else. */
 void world_redis_later(int64_t ms, const char *command);
 bool world_has_key(const char *pattern);  /* glob */

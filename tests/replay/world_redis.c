@@ -828,21 +828,30 @@ const char *world_redis(const char *line)
     return out;
 }
 
-/* The names first: what is done to one key may move another. */
-unsigned world_redis_each(const char *pattern, const char *command)
+static void run_for(const char *name, const char *command, size_t length)
 {
-    const char *mark = strchr(command, '%');
-    char *name[FIELDS], *line;
+    size_t before = (size_t)((const char *)memchr(command, '%', length) - command);
+    char *line;
+
+    if (asprintf(&line, "%.*s%s%.*s", (int)before, command, name, (int)(length - before - 1),
+                 command + before + 1) < 0)
+        abort();
+    world_redis(line);
+    free(line);
+}
+
+/* The names first: what is done to one key may move another, or take this one away. */
+unsigned world_redis_each(const char *pattern, const char *commands)
+{
+    char *name[FIELDS];
     unsigned count = 0;
 
     for (struct key *key = redis.keys; key && count < FIELDS; key = key->next)
         if (fnmatch(pattern, key->name, 0) == 0)
             name[count++] = strdup(key->name);
     for (unsigned i = 0; i < count; i++) {
-        if (asprintf(&line, "%.*s%s%s", (int)(mark - command), command, name[i], mark + 1) < 0)
-            abort();
-        world_redis(line);
-        free(line);
+        for (const char *at = commands; *at; at += strcspn(at, ";"), at += *at == ';')
+            run_for(name[i], at, strcspn(at, ";"));
         free(name[i]);
     }
     return count;
