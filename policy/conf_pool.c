@@ -59,6 +59,14 @@ static int compare_tiers(const void *a, const void *b)
     return (left->order > right->order) - (left->order < right->order);
 }
 
+/* "10" and "010" are one tier, and so are "0" and "00". */
+static const char *order_name(const char *title)
+{
+    size_t zeros = strspn(title, "0");
+
+    return title + zeros - (zeros > 0 && title[zeros] == '\0');
+}
+
 static void build_pool(struct conf_reader *reader, const struct conf_section *parent,
                        struct conf_pool *pool)
 {
@@ -80,9 +88,8 @@ static void build_pool(struct conf_reader *reader, const struct conf_section *pa
     for (section = conf_scan_first(parent, CONF_TIER); section; section = conf_scan_next(section)) {
         struct conf_tier *tier = &pool->tier[pool->tier_count];
         build_tier(reader, section, tier, &end);
-        /* "10" and "010" are one tier. */
-        orders[pool->tier_count++] = (struct conf_named){
-            .name = section->title + strspn(section->title, "0"), .section = section};
+        orders[pool->tier_count++] =
+            (struct conf_named){.name = order_name(section->title), .section = section};
     }
     conf_names_check(reader, orders, tiers);
     conf_names_check(reader, names, hosts);

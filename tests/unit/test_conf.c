@@ -264,6 +264,10 @@ static void test_tls(void **state)
 static const struct {
     const char *label, *text, *wanted;
 } mistakes[] = {
+    {"tier 0, twice",
+     "pool p { tier 0 { host a.example { } } tier 1 { host b.example { } }\n"
+     "tier 00 { host c.example { } } }",
+     "2: pool p: tier 00: is there twice, first in line 1\n"},
     {"duration without unit", "guard { grace = 5 }",
      "1: guard.grace: \"5\" is no duration (such as 0, 500ms, 15s, 10m, 4h, 1d)\n"},
     {"duration, negative", "guard { grace = -5s }",
