@@ -153,7 +153,7 @@ static bool lookup(void *arg, const char *table, const char *key)
 }
 
 /* A file of a list is its lines, and no table that postmap could be asked. */
-static char *read_list(void *arg, const char *path)
+static char *read_file(void *arg, const char *path)
 {
     struct conf_file file;
 
@@ -189,7 +189,7 @@ static void check_postfix(const struct conf *conf, const struct cli_check_standi
     char *settings = run(POSTCONF "-x 2>/dev/null"), *services = run(POSTCONF "-M 2>/dev/null");
     char *options = run(POSTCONF "-Px 2>/dev/null");
     struct mtacheck_world world = {
-        .conf = conf, .reach = reach, .lookup = lookup, .read = read_list, .standing = standing};
+        .conf = conf, .reach = reach, .lookup = lookup, .read = read_file, .standing = standing};
     struct looking looking = {.standings = standings};
 
     world.postconf = (struct postconf_text){settings, services, options};
@@ -239,7 +239,7 @@ static bool is_open(void *arg, const char *path)
 
 static void check_sendmail(const struct conf *conf, struct mtacheck *findings)
 {
-    char *text = access(SENDMAIL_CF, R_OK) == 0 ? run("cat " SENDMAIL_CF) : NULL;
+    char *text = read_file(NULL, SENDMAIL_CF);
     const struct sendmailcheck_world world = {
         .cf = text, .conf = conf, .reach = reach_as_root, .is_open = is_open};
 
