@@ -195,8 +195,7 @@ static void check_postfix(const struct conf *conf, const struct cli_check_standi
     world.postconf = (struct postconf_text){settings, services, options};
     world.arg = &looking;
     if (!settings || !services || !options || !*services)
-        mtacheck_add(findings, MTACHECK_OK, "",
-                     "no Postfix here (postconf says nothing): the mail server is not checked");
+        mtacheck_add(findings, MTACHECK_OK, "", "no Postfix here (postconf says nothing)");
     else if (!find_user(&world.postconf, &looking.user))
         mtacheck_add(findings, MTACHECK_WARNING, "finish the installation of Postfix",
                      "there is postconf, but not the user that Postfix runs as: the mail server is "
