@@ -7,6 +7,7 @@
 
 #include "cache/clock.h"
 #include "cache/keys.h"
+#include "cache/store.h"
 #include "policy/conf.h"
 #include "policy/conf_value.h"
 #include "policy/identity.h"
@@ -170,10 +171,17 @@ void control_seen(struct control_ask *ask, const json_t *request)
     control_fail(ask, "refused", "out of memory");
 }
 
+/* It is written without waiting: whether Redis heard of it is not known, but that it did not is. */
 static void end_with(struct control_ask *ask)
 {
+    const struct store *store = ask->conversation->store;
+
     log_info("control: %s", ask->done);
-    control_end(ask, json_pack("{s:s, s:s}", "status", "ok", "message", ask->done));
+    if (store && !store_is_up(store))
+        control_fail(ask, "refused", "%s, but only at this node: Redis cannot be reached",
+                     ask->done);
+    else
+        control_end(ask, json_pack("{s:s, s:s}", "status", "ok", "message", ask->done));
 }
 
 /* Its network is let out. */
