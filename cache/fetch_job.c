@@ -193,10 +193,10 @@ static bool lasts(const struct fetch_job *job, const struct facts *facts)
     return left > 0 && left >= (job->ahead < half ? job->ahead : half);
 }
 
-/* Half of what askers wait: the other half is for those who must ask after all. */
+/* Half of what askers wait: the other half is for those who must ask after all. A job must outlive it. */
 static int64_t lease_life(const struct fetch *fetch)
 {
-    return fetch->dns_timeout / 2;
+    return (fetch->dns_timeout < JOB_LIMIT ? fetch->dns_timeout : JOB_LIMIT) / 2;
 }
 
 static bool may_share(const struct fetch_job *job)

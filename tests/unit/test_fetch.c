@@ -891,6 +891,31 @@ static void test_real_lease(void **state)
     real_close(&world);
 }
 
+/* However long the DNS may take: a job that waited for another node to its end would tell that it
+ * cannot be told, and had asked nobody. */
+static void test_real_lease_is_short(void **state)
+{
+    struct answer answer = {0};
+    struct fetch_options options;
+    struct world world;
+
+    (void)state;
+    BOX_NEEDS_SERVER();
+    real_open(&world);
+    world.dns_timeout = 30000;
+    options = options_of(&world, 100);
+    fetch_set_options(world.fetch, &options);
+    rule_add(&world,
+             (struct rule){ANSWER_MX, "example.com", FACTS_OK, "10 mx1.example.com", 300, 100});
+    fetch_ask(world.fetch, FACTS_MX, "example.com", FETCH_ANY, 3000, on_done, &answer);
+    box_wait(world.base, box_never, NULL, 20);
+    assert_in_range(atoi(box_say(&world.box, "PTTL mxw1:lease:mx:example.com")), 1, 2500);
+    assert_true(box_wait(world.base, is_answered, &answer, SOON));
+    assert_true(answer.facts->own);
+    answer_clear(&answer);
+    real_close(&world);
+}
+
 #define SECRET "0123456789abcdef"
 
 /* A server that holds the ordering and mx1's addresses, written by a node under its secret; and a new
@@ -1232,6 +1257,7 @@ int main(void)
         cmocka_unit_test(test_real_written_as_the_contract_says),
         cmocka_unit_test(test_real_services),
         cmocka_unit_test(test_real_lease),
+        cmocka_unit_test(test_real_lease_is_short),
         cmocka_unit_test(test_real_proven_serves_routes),
         cmocka_unit_test(test_real_forged_never_routes),
         cmocka_unit_test(test_real_other_secrets),
