@@ -4,18 +4,18 @@
 #include "policy/trap.h"
 
 #include "cache/clock.h"
+#include "cache/hash.h"
 #include "cache/local.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { NETWORKS = 10000, INSTANCE_SIZE = 64 };
+enum { NETWORKS = 10000 };
 
 struct refusals {
     int64_t at[TRAP_REFUSALS]; /* a ring; the oldest is at next */
+    uint64_t message[TRAP_REFUSALS];
     unsigned next;
-    char instance[INSTANCE_SIZE]; /* of the last */
 };
 
 struct trap {
@@ -58,15 +58,25 @@ static struct refusals *find(struct trap *trap, const char *net)
     return refusals;
 }
 
+/* Recipients of several messages may come in turns. */
+static bool has_message(const struct refusals *refusals, uint64_t message)
+{
+    for (size_t i = 0; i < TRAP_REFUSALS; i++)
+        if (refusals->message[i] == message)
+            return true;
+    return false;
+}
+
 bool trap_note(struct trap *trap, const char *net, const char *instance, int64_t now, int64_t since)
 {
     struct refusals *refusals = find(trap, net);
+    uint64_t message = hash_choice("trap", instance);
     int64_t oldest;
 
-    if (!refusals || (instance[0] && strcmp(refusals->instance, instance) == 0))
+    if (!refusals || (instance[0] && has_message(refusals, message)))
         return false;
-    snprintf(refusals->instance, sizeof refusals->instance, "%s", instance);
     refusals->at[refusals->next] = now;
+    refusals->message[refusals->next] = message;
     refusals->next = (refusals->next + 1) % TRAP_REFUSALS;
     oldest = refusals->at[refusals->next];
     if (oldest == 0 || oldest < since || now - oldest >= TRAP_WITHIN)

@@ -82,6 +82,22 @@ static void messages_and_networks(void **state)
     trap_free(trap);
 }
 
+/* Two messages whose recipients come in turns are two. */
+static void messages_side_by_side(void **state)
+{
+    struct trap *trap = trap_new();
+
+    (void)state;
+    for (int n = 0; n < 50; n++)
+        assert_false(trap_note(trap, NET, n % 2 ? "m1" : "m2", NOW, 1));
+    for (int n = 3; n <= TRAP_REFUSALS; n++) {
+        char instance[16];
+        snprintf(instance, sizeof instance, "m%d", n);
+        assert_int_equal(trap_note(trap, NET, instance, NOW, 1), n == TRAP_REFUSALS);
+    }
+    trap_free(trap);
+}
+
 /* More networks than are remembered: the oldest are forgotten, and nobody is trapped by it. */
 static void networks_are_bounded(void **state)
 {
@@ -102,6 +118,7 @@ int main(void)
         cmocka_unit_test(case_table),
         cmocka_unit_test(begins_anew),
         cmocka_unit_test(messages_and_networks),
+        cmocka_unit_test(messages_side_by_side),
         cmocka_unit_test(networks_are_bounded),
     };
 
