@@ -2,7 +2,7 @@
 returns the master and the moment from which on it is there to be used; after() mends the rest."""
 import time
 
-from redisd import PASSWORD, Wire
+from redisd import PASSWORD, Redis, Wire
 from waiting import wait_for
 
 FAULTS = {}
@@ -21,6 +21,13 @@ def now(master):
     return master, time.monotonic()
 
 
+def replaced(three, blow):
+    """The master takes the blow, and another takes over."""
+    old = three.wait_master()
+    blow(old)
+    return now(three.wait_master(other_than=old))
+
+
 @fault("failover asked for")
 def failover(three):
     return now(three.failover())
@@ -34,9 +41,7 @@ def blind(three):
 
 @fault("master killed, failover")
 def kill(three):
-    old = three.wait_master()
-    old.kill()
-    return now(three.wait_master(other_than=old))
+    return replaced(three, Redis.kill)
 
 
 @fault("master killed, back at once and empty")
@@ -49,9 +54,7 @@ def restart(three):
 
 @fault("master stopped (SIGSTOP), failover")
 def hang(three):
-    old = three.wait_master()
-    old.freeze()
-    return now(three.wait_master(other_than=old))
+    return replaced(three, Redis.freeze)
 
 
 @fault("master stopped for 0.6 s")

@@ -7,9 +7,10 @@ import threading
 import sitecfg
 import space
 from cases import case
-from cases_route import ask
 from mta import Postfix
+from peer import running
 from smtp import Sink
+from socketmap import ask
 from waiting import check, same, wait_for
 from warden import Warden
 
@@ -81,6 +82,7 @@ class Peer:
         return f"{key}socketmap:unix:{self.warden.folder}/socketmap.sock:{name}"
 
     def start(self):
+        self.began = len(self.mta.log_text())
         zone = self.world.dns.zones["example.com"]
         if ZONE not in zone:
             self.world.dns.change("example.com", zone + ZONE)
@@ -132,30 +134,16 @@ class Peer:
 
 
 @contextlib.contextmanager
-def peer_of(world):
-    """Made by the first case that wants it; it runs only during these."""
-    if not hasattr(world, "filtering"):
-        world.filtering = Peer(world)
-    peer = world.filtering
-    mark = len(peer.mta.log_text())
-    try:
-        peer.start()
+def filtering_peer(world):
+    with running(world, Peer) as peer:
         yield peer
-        same([line for line in peer.log_since(mark).splitlines() if "status=bounced" in line
+        same([line for line in peer.log_since(peer.began).splitlines() if "status=bounced" in line
               and "trap" not in line], [], "bounced")
-    except Exception as failure:
-        lines = [*peer.log_since(mark).splitlines()[-15:],
-                 *peer.warden.log_text().splitlines()[-15:]]
-        failure.args = ("\n".join([str(failure), *lines]),)
-        raise
-    finally:
-        peer.stop()
-        check(not peer.warden.reports(), *peer.warden.reports())
 
 
 @case("mx1 healthy: nothing reaches mx2, not even while mx1 greylists")
 def healthy(world):
-    with peer_of(world) as peer:
+    with filtering_peer(world) as peer:
         record = f"{OUT}. 300 IN MX 20 fm2.example.com."
         same(peer.host.run("postmap", "-c", peer.mta.folder, "-q", record, peer.map("dnsfilter"),
                            user="postfix").stdout, "IGNORE\n")
@@ -172,7 +160,7 @@ def healthy(world):
 
 @case("without the filter that mail does reach mx2")
 def control(world):
-    with peer_of(world) as peer:
+    with filtering_peer(world) as peer:
         peer.mta.set()
         peer.fm1.mode = "defer"
         peer.arrived(peer.fm2, peer.send(f"grey@{OUT}"))
@@ -180,7 +168,7 @@ def control(world):
 
 @case("mx1 down: everything reaches mx2 without a try at mx1; mx1 back: all there again")
 def down(world):
-    with peer_of(world) as peer:
+    with filtering_peer(world) as peer:
         peer.fm1.close()
         peer.hidden(10)
         mark = len(peer.mta.log_text())
@@ -193,7 +181,7 @@ def down(world):
 
 @case("mx1 stops under way: mail is late at most, and none is lost")
 def passing(world):
-    with peer_of(world) as peer:
+    with filtering_peer(world) as peer:
         sent = []
         job = threading.Thread(target=lambda: sent.extend(
             peer.send(*(f"p{number}@{OUT}" for number in range(60)))))
@@ -209,7 +197,7 @@ def passing(world):
 
 @case("a drained mx1 gets nothing, and the daemon's absence only delays")
 def drained(world):
-    with peer_of(world) as peer:
+    with filtering_peer(world) as peer:
         same(peer.warden.cli("drain", "fm1.example.com").returncode, 0)
         peer.hidden(10)
         peer.arrived(peer.fm2, peer.send(f"u@{OUT}"))
@@ -223,7 +211,7 @@ def drained(world):
 
 @case("smtp_tls_policy_maps sees the domain")
 def tls_policy(world):
-    with peer_of(world) as peer:
+    with filtering_peer(world) as peer:
         peer.mta.set(peer.filter, f"smtp_tls_policy_maps = inline:{{{TLS}=encrypt}}",
                      "smtp_tls_security_level = none", "smtp_tls_loglevel = 1")
         peer.hidden(20, domain=TLS)
@@ -253,7 +241,7 @@ def context(peer):
 
 @case("on a host that is itself mx2, mx1 down: mail waits, and does not bounce")
 def own_set(world):
-    with peer_of(world) as peer:
+    with filtering_peer(world) as peer:
         peer.fm1.close()
         wait_for("fm1 down", lambda: peer.warden.hosts()["fm1.example.com", 25]["state"] == "down")
         mark = len(peer.mta.log_text())
@@ -269,7 +257,7 @@ def own_set(world):
 
 @case("the trap is live: a filter that hides mx1 there makes Postfix bounce")
 def trap(world):
-    with peer_of(world) as peer:
+    with filtering_peer(world) as peer:
         peer.mta.set("smtp_dns_reply_filter = regexp:" + str(peer.host.folder / "wrong"))
         space.write(peer.host.folder / "wrong", "/ IN MX 10 fm1/ IGNORE\n")
         mark = len(peer.mta.log_text())
@@ -280,7 +268,7 @@ def trap(world):
 
 @case("beside transport_maps, where an entry for the domain leaves it alone")
 def with_routes(world):
-    with peer_of(world) as peer:
+    with filtering_peer(world) as peer:
         exceptions = peer.host.folder / "filtered"
         space.write(exceptions, "/@out\\.example\\.com$/ :\n")
         peer.mta.set(peer.filter,

@@ -3,7 +3,6 @@ log that they write, and `mxwarden feed` that reads it."""
 import contextlib
 import os
 import pathlib
-import smtplib
 import subprocess
 
 import sitecfg

@@ -5,18 +5,13 @@ import time
 
 import sitecfg
 from cases import case
-from cases_route import question
+from socketmap import frame, question
 from waiting import check, same, wait_for
 from warden import policy_request, read_action
 
 
 def conf(node):
     return sitecfg.guarded(node)
-
-
-def frame(text):
-    data = text if isinstance(text, bytes) else text.encode()
-    return b"%d:%s," % (len(data), data)
 
 
 # Frames that close their connection without an answer.

@@ -13,11 +13,13 @@ import time
 import sitecfg
 import space
 from cases import case
-from cases_route import ask
+from peer import running
 from sendmail import Sendmail
 from smtp import Session, Sink
+from socketmap import Watch, ask, question
 from waiting import Failure, check, same, wait_for
 from warden import Warden
+from world import together
 
 MESSAGES = int(os.environ.get("LAB_MESSAGES", "300"))
 NODE, ADDRESS = "out.example.com", "192.0.2.32"
@@ -100,7 +102,7 @@ class Relay:
 
     def winners(self, count):
         with self.warden.connect("socketmap") as sock:
-            found = collections.Counter(first(ask_on(sock, f"probe{number}.example.org"))
+            found = collections.Counter(first(question(sock, f"mailertable probe{number}.example.org"))
                                         for number in range(count))
         return {name: 100 * found[name] / count for name in WEIGHTS}
 
@@ -113,25 +115,6 @@ class Relay:
                 if sink.find(message)]
 
 
-@contextlib.contextmanager
-def relay(world):
-    """The sending host, made by the first case that wants it; it runs only during these."""
-    if not hasattr(world, "relay"):
-        world.relay = Relay(world)
-    peer = world.relay
-    try:
-        peer.start()
-        yield peer
-    except Exception as failure:
-        lines = [*peer.mta.log_text().splitlines()[-15:],
-                 *peer.warden.log_text().splitlines()[-15:]]
-        failure.args = ("\n".join([str(failure), *lines]),)
-        raise
-    finally:
-        peer.stop()
-        check(not peer.warden.reports(), *peer.warden.reports())
-
-
 def effective(*without):
     left = {name: weight for name, weight in WEIGHTS.items() if name not in without}
     return {name: 100 * left.get(name, 0) / sum(left.values()) for name in WEIGHTS}
@@ -140,15 +123,6 @@ def effective(*without):
 def close(shares, wanted, slack=8):
     return all(abs(shares[name] - part) <= slack and (part or not shares[name])
                for name, part in wanted.items())
-
-
-def ask_on(sock, domain):
-    payload = f"mailertable {domain}".encode()
-    sock.sendall(b"%d:%s," % (len(payload), payload))
-    data = b""
-    while b":" not in data or len(data) < data.index(b":") + 2 + int(data.partition(b":")[0]):
-        data += sock.recv(4096)
-    return data.partition(b":")[2][:-1].decode()
 
 
 def hosts_of(answer):
@@ -172,24 +146,14 @@ class Drive:
 
     def send(self, span, count):
         """Four sessions side by side; every message must be taken."""
-        share = [count // 4 + (one < count % 4) for one in range(4)]
-        troubles = []
-
         def session(many):
-            try:
-                with Session(self.peer.world.net, "198.51.100.2", ADDRESS) as talk:
-                    talk.ehlo()
-                    for _ in range(many):
-                        self.send_one(talk, span)
-            except Exception as trouble:
-                troubles.append(trouble)
+            with Session(self.peer.world.net, "198.51.100.2", ADDRESS) as talk:
+                talk.ehlo()
+                for _ in range(many):
+                    self.send_one(talk, span)
 
-        threads = [threading.Thread(target=session, args=(many,)) for many in share]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        check(not troubles, span, *troubles)
+        share = [count // 4 + (one < count % 4) for one in range(4)]
+        together([lambda many=many: session(many) for many in share])
 
     def send_one(self, talk, span):
         with self.lock:
@@ -235,32 +199,7 @@ class Drive:
         return found
 
 
-class Watch:
-    """Asks for fifty domains over and over, and keeps which host came first when."""
-
-    def __init__(self, warden):
-        self.warden, self.over, self.seen = warden, threading.Event(), []
-        self.thread = threading.Thread(target=self.go, daemon=True)
-
-    def go(self):
-        with self.warden.connect("socketmap") as sock:
-            while not self.over.wait(0.1):
-                asked = time.monotonic()
-                self.seen += [(asked, first(ask_on(sock, f"watch{number}.example.org")))
-                              for number in range(50)]
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        self.thread.join()
-
-    def count(self, host, since, until):
-        return sum(name == host and since < at < until for at, name in self.seen)
-
-
+WATCHED = [f"mailertable watch{number}.example.org" for number in range(50)]
 STEADY = {"well": (), "down": ("wg1",), "again": (), "drained": ("wg2",)}
 
 
@@ -294,9 +233,9 @@ def play(peer, drive):
 
 @case(f"{MESSAGES} domains through a pool: one host dies and returns, one drains, one is slow")
 def weighted(world):
-    with relay(world) as peer:
+    with running(world, Relay) as peer:
         drive = Drive(peer)
-        with Watch(peer.warden) as watch:
+        with Watch(peer.warden, WATCHED, first) as watch:
             alone = play(peer, drive)
         for span in drive.span:
             drive.wait(span)
@@ -333,7 +272,7 @@ def shares(drive, arrived):
 
 @case("Null MX is refused with 556 5.1.10 at RCPT")
 def null_mx(world):
-    with relay(world) as peer:
+    with running(world, Relay) as peer:
         same(ask(peer.warden, "quiet.example.com", "mailertable"),
              "OK error:5.1.10:556 Domain does not accept mail")
         reply = peer.send("u@quiet.example.com")
@@ -343,7 +282,7 @@ def null_mx(world):
 
 @case("no host that can be named: 451 at RCPT, and what is queued waits")
 def nothing(world):
-    with relay(world) as peer:
+    with running(world, Relay) as peer:
         peer.sinks["wg1"].mode = "defer"
         queued = peer.send("waits@changing.example.com")
         check(queued.accepted, queued)
@@ -380,7 +319,7 @@ def reload_as(warden, text):
 
 @case("an IPv6 address is reached, and a list of 256 bytes is understood")
 def forms(world):
-    with relay(world) as peer:
+    with running(world, Relay) as peer:
         same(ask(peer.warden, "relayed.example.com", "mailertable"), "OK esmtp:[IPv6:2001:db8::10]")
         six = peer.send("u@relayed.example.com")
         wait_for("mail by IPv6", lambda: peer.kept(six.message) == ["store"])
@@ -394,7 +333,7 @@ def forms(world):
 
 @case(".parent, . and the sender's domain are asked, and do no harm")
 def keys(world):
-    with relay(world) as peer:
+    with running(world, Relay) as peer:
         for key in (".example.org", ".", "[192.0.2.1]", "u@d1.example.org", "", "a b"):
             same(ask(peer.warden, key, "mailertable"), "NOTFOUND ", key)
         same(ask(peer.warden, "D1.Example.ORG", "mailertable"),
@@ -408,7 +347,7 @@ def keys(world):
 
 @case("mail waits while the daemon is away, and goes on when it is back")
 def away(world):
-    with relay(world) as peer:
+    with running(world, Relay) as peer:
         peer.sinks["wg1"].mode = peer.sinks["wg2"].mode = peer.sinks["wg3"].mode = "defer"
         seen = len(peer.mta.log_text())
         queued = peer.send("waits@d1.example.org")

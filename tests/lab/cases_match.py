@@ -7,7 +7,7 @@ import time
 
 import sitecfg
 from cases import case
-from cases_route import ask, question
+from socketmap import ask, question
 from waiting import check, same, wait_for
 from world import MX2
 

@@ -7,6 +7,7 @@ import time
 
 import sitecfg
 from cases import case
+from socketmap import ask, question
 from waiting import check, same, wait_for
 from warden import Warden
 from world import MX2
@@ -146,23 +147,6 @@ def strangers(world):
             same(ask(warden, key), "NOTFOUND ", key)
         answer, trouble = mta_of(world, warden).lookup("*")
         same((answer, trouble), (None, ""), "postmap -q '*'")
-
-
-def ask(warden, key, name="transport"):
-    with warden.connect("socketmap") as sock:
-        return question(sock, f"{name} {key}")
-
-
-def question(sock, text):
-    payload = text.encode()
-    sock.sendall(b"%d:%s," % (len(payload), payload))
-    data = b""
-    while b":" not in data or len(data) < data.index(b":") + 2 + int(data.partition(b":")[0]):
-        part = sock.recv(4096)
-        if not part:
-            return None
-        data += part
-    return data.partition(b":")[2][:-1].decode()
 
 
 @case("the domain's case and form do not matter to its route, the local part's does")

@@ -1,10 +1,9 @@
 """Sendmail as a full peer of Postfix: the backup MX of a domain, with the same milter."""
-import contextlib
-
 import sitecfg
 import space
 from cases import case
 from cases_guard import accepted, refused, visit
+from peer import running
 from sendmail import Sendmail
 from smtp import Session
 from waiting import check, same, wait_for
@@ -42,6 +41,7 @@ class Peer:
         # As mx2 has it; the node's name is the Warden's own.
         self.warden.heal(conf("mx2.example.com") + '\ndomain "sendmail.example.com" {}')
         self.mta.start()
+        self.wait_judging()
 
     def stop(self):
         self.mta.stop()
@@ -65,29 +65,9 @@ class Peer:
         return wait_for(f"a verdict on {client}", find, 3)
 
 
-@contextlib.contextmanager
-def sendmail(world):
-    """The peer, which is made by the first case that wants it and runs only during these cases."""
-    if not hasattr(world, "sendmail"):
-        world.sendmail = Peer(world)
-    peer = world.sendmail
-    try:
-        peer.start()
-        peer.wait_judging()
-        yield peer
-    except Exception as failure:
-        lines = [*peer.mta.log_text().splitlines()[-15:],
-                 *peer.warden.log_text().splitlines()[-15:]]
-        failure.args = ("\n".join([str(failure), *lines]),)
-        raise
-    finally:
-        peer.stop()
-        check(not peer.warden.reports(), *peer.warden.reports())
-
-
 @case("straight to Sendmail is deferred with 451 4.7.1 and the better host", guard=True)
 def straight(world):
-    with sendmail(world) as peer:
+    with running(world, Peer) as peer:
         reply = peer.send(world.fresh_client())
         refused(reply)
         check(reply.text.startswith("4.7.1 ") and "(mx1.example.com)" in reply.text, reply)
@@ -95,7 +75,7 @@ def straight(world):
 
 @case("mx1 first, then Sendmail, is accepted and delivered", guard=True)
 def honest(world):
-    with sendmail(world) as peer:
+    with running(world, Peer) as peer:
         client = world.fresh_client()
         visit(world, client)
         reply = peer.send(client)
@@ -106,7 +86,7 @@ def honest(world):
 
 @case("Sendmail's {if_addr} tells which address was reached", guard=True)
 def if_addr(world):
-    with sendmail(world) as peer:
+    with running(world, Peer) as peer:
         for target, wanted in ((SMX, "reason=bypass"), (STRANGER, "reason=off-mx")):
             client = world.fresh_client()
             peer.send(client, target)
@@ -116,7 +96,7 @@ def if_addr(world):
 
 @case("mail comes in through Sendmail while the daemon, then the milter, is away", guard=True)
 def away(world):
-    with sendmail(world) as peer:
+    with running(world, Peer) as peer:
         for program in ("mxwardend", "mxwarden-milter"):
             peer.warden.kill(program)
             reply = peer.send(world.fresh_client())
@@ -126,7 +106,7 @@ def away(world):
 
 @case("over Sendmail's limit, where its milter is not told: told by the feed", guard=True)
 def fed(world):
-    with sendmail(world) as peer:
+    with running(world, Peer) as peer:
         client = world.fresh_client()
         peer.mta.make_map("access", f"ClientConn:{client} 1\n")
         with Session(world.net, client, SMX):

@@ -26,13 +26,37 @@ def write_password():
     shutil.chown(PASSWORD_FILE, "mxwarden")
 
 
-class Redis:
+class Server:
+    """A program that a case may kill or stop; start() is each one's own."""
+
+    def __init__(self, host, address, log):
+        self.host, self.address, self.log = host, address, host.folder / log
+        self.process, self.frozen = None, False
+
+    def kill(self):
+        """kill -9: everything in it is lost."""
+        self.process.kill()
+        self.process.wait()
+
+    def freeze(self):
+        self.process.send_signal(signal.SIGSTOP)
+        self.frozen = True
+
+    def runs(self):
+        return not self.frozen and self.process.poll() is None
+
+    def heal(self):
+        if self.frozen:
+            self.process.send_signal(signal.SIGCONT)
+            self.frozen = False
+        if self.process.poll() is not None:
+            self.start()
+
+
+class Redis(Server):
     def __init__(self, host, address=ADDRESS):
-        self.host, self.address = host, address
+        super().__init__(host, address, "redis.log")
         self.socket = host.folder / "redis.sock"
-        self.log = host.folder / "redis.log"
-        self.process = None
-        self.frozen = False
 
     def start(self, *more, ready="PONG"):
         """ready: how the answer to PING begins."""
@@ -45,29 +69,13 @@ class Redis:
             "--user", *acl_words(), *more, log=self.log)
         wait_for("Redis", lambda: self.cli("PING").startswith(ready))
 
-    def kill(self):
-        """kill -9: everything in it is lost."""
-        self.process.kill()
-        self.process.wait()
-
-    def freeze(self):
-        self.process.send_signal(signal.SIGSTOP)
-        self.frozen = True
-
-    def heal(self):
-        if self.frozen:
-            self.process.send_signal(signal.SIGCONT)
-            self.frozen = False
-        if self.process.poll() is not None:
-            self.start()
-
     def cli(self, *words):
         return self.host.run("redis-cli", "-p", PORT, *words).stdout.rstrip("\n")
 
     def refusals(self):
         """What mxwarden tried without having the right to: ACL LOG, wrong passwords left out. Nothing
         while Redis cannot be asked."""
-        if self.frozen or self.process.poll() is not None:
+        if not self.runs():
             return []
         flat = self.lines("ACL", "LOG")
         entries = "\n".join(flat).split("count\n")[1:]

@@ -1,8 +1,6 @@
 """Three Redis and three Sentinels, a pair a host: who is master, and what may befall them."""
-import signal
-
 import space
-from redisd import MANUAL, PASSWORD, PASSWORD_FILE, PORT, Redis
+from redisd import MANUAL, PASSWORD, PASSWORD_FILE, PORT, Redis, Server
 from waiting import wait_for
 
 ADDRESSES = ("192.0.2.61", "192.0.2.62", "192.0.2.63")
@@ -35,11 +33,9 @@ def cache():
     return f'cache {{ redis = "{URL}" password_file = "{PASSWORD_FILE}" }}'
 
 
-class Sentinel:
+class Sentinel(Server):
     def __init__(self, host, address):
-        self.host, self.address = host, address
-        self.log = host.folder / "sentinel.log"
-        self.process, self.frozen = None, False
+        super().__init__(host, address, "sentinel.log")
 
     def start(self):
         file = self.host.folder / "sentinel.conf"
@@ -55,21 +51,6 @@ class Sentinel:
         """SENTINEL MASTER as a dict."""
         flat = self.cli("SENTINEL", "MASTER", MASTER)
         return dict(zip(flat[::2], flat[1::2]))
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-    def freeze(self):
-        self.process.send_signal(signal.SIGSTOP)
-        self.frozen = True
-
-    def heal(self):
-        if self.frozen:
-            self.process.send_signal(signal.SIGCONT)
-            self.frozen = False
-        if self.process.poll() is not None:
-            self.start()
 
 
 class Trio:
@@ -89,7 +70,7 @@ class Trio:
     def named(self):
         """The address that most of the Sentinels name, None where they do not agree."""
         names = [one.cli("SENTINEL", "get-master-addr-by-name", MASTER)[:1]
-                 for one in self.sentinels if not one.frozen and one.process.poll() is None]
+                 for one in self.sentinels if one.runs()]
         best = max(names, key=names.count, default=[])
         return best[0] if best and names.count(best) >= 2 else None
 
@@ -97,7 +78,7 @@ class Trio:
         """The Redis that is named and takes writes itself; None while there is none."""
         name = self.named()
         for one in self.redis:
-            if one.address == name and not one.frozen and one.process.poll() is None:
+            if one.address == name and one.runs():
                 return one if one.lines("ROLE")[:1] == ["master"] else None
         return None
 
@@ -145,7 +126,7 @@ class Trio:
     def failover(self):
         """Asks for one; returns the new master as soon as it is one."""
         old = self.wait_master()
-        one = next(one for one in self.sentinels if not one.frozen and one.process.poll() is None)
+        one = next(one for one in self.sentinels if one.runs())
         wait_for("a failover to begin", lambda: one.cli(
             "SENTINEL", "FAILOVER", MASTER)[:1] == ["OK"], 20)
         return self.wait_master(other_than=old)
