@@ -6,6 +6,7 @@ import time
 
 import sitecfg
 from cases import case
+from redisd import Wire
 from smtp import Session
 from waiting import check, same, wait_for
 from world import MX1, MX2
@@ -150,10 +151,12 @@ def proof(world):
 @case("every key has the lifetime that the table says", guard=True)
 def lifetimes(world):
     fill(world)
+    wire = Wire(world.redis)
     for key in world.redis.scan("mxw1:*"):
         forever = re.match(r"mxw1:(override:|stat:[^:]+$|epoch$|events$)", key)
-        ttl = int(world.redis.cli("TTL", key))
+        ttl = int(wire.say("TTL", key).removeprefix(":"))
         check(ttl == -2 or (ttl == -1) == bool(forever), f"{key}: TTL {ttl}")
+    wire.close()
     same(world.redis.scan("[^m]*"), [], "keys without the prefix")
 
 

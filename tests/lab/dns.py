@@ -1,7 +1,7 @@
 """The lab's name service: NSD with zones that a case can change, behind a proxy that can fail.
 
 The world asks 192.0.2.53:53, which is the proxy; it passes questions on to NSD on the same host's
-loopback, unless told to be silent, to answer SERVFAIL, or to truncate what goes over UDP.
+loopback, unless told to be silent, to answer SERVFAIL, or, over UDP, to be slow or to truncate.
 """
 import collections
 import os
@@ -15,6 +15,7 @@ from waiting import wait_for
 
 ADDRESS = "192.0.2.53"
 UPSTREAM = ("127.0.0.1", 5300)
+SLOW_SECONDS = 0.3
 TYPES = {"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "AAAA": 28}
 
 
@@ -44,7 +45,7 @@ def header_only(query, flags):
 class Dns:
     def __init__(self, host):
         self.host = host
-        self.mode = "pass"  # pass, silent, servfail, truncate
+        self.mode = "pass"  # pass, slow, silent, servfail, truncate
         self.only = None  # the fault's one name; None: every name
         self.asked = collections.Counter()
         self.serial = 1
@@ -58,7 +59,7 @@ class Dns:
         folder = self.host.folder
         lines = ["server:", f" ip-address: {UPSTREAM[0]}@{UPSTREAM[1]}", " username: nsd",
                  ' database: ""', f' zonesdir: "{folder}"', f' pidfile: "{folder}/nsd.pid"',
-                 f' zonelistfile: "{folder}/zone.list"', f' xfrdfile: "{folder}/xfrd.state"',
+                 f' zonelistfile: "{folder}/zone.list"', f' xfrdfile: "{folder}/xfrd.state"', f' xfrdir: "{folder}"',
                  " server-count: 1", " xfrd-reload-timeout: 0", " rrl-ratelimit: 0",
                  "remote-control:", " control-enable: no"]
         for name in self.zones:
@@ -123,7 +124,9 @@ class Dns:
         while True:
             query, peer = sock.recvfrom(4096)
             reply = self.answer(query, up.send, lambda: up.recv(65535), over_udp=True)
-            if reply:
+            if reply and self.mode_for(asked_name(query)[0]) == "slow":
+                threading.Timer(SLOW_SECONDS, sock.sendto, (reply, peer)).start()
+            elif reply:
                 sock.sendto(reply, peer)
 
     def serve_tcp(self, server):
@@ -142,13 +145,16 @@ class Dns:
                 if reply:
                     conversation.sendall(framed(reply))
 
+    def mode_for(self, name):
+        return self.mode if self.only in (None, name) else "pass"
+
     def answer(self, query, send, receive, over_udp):
         try:
             name, kind = asked_name(query)
         except (IndexError, struct.error):
             return None
         self.asked[name, kind] += 1
-        mode = self.mode if self.only in (None, name) else "pass"
+        mode = self.mode_for(name)
         if mode == "silent":
             return None
         if mode == "servfail":
