@@ -117,31 +117,32 @@ $(LABTOOLS): %: %.o $(ARCHIVES)
 	$(call say,LD)
 	$(Q)$(CC) $(LINK) -o $@ $^ $(LIBMILTER) $(LIBS) -lm
 
+# What a target begins with: the packages for it, and what of ours it wants built.
+define made
+@scripts/packages build $(1)
++@$(MAKE) --no-print-directory $(JOBS) $(2)
+endef
+
 run:
-	@scripts/packages build
-	@$(MAKE) --no-print-directory $(JOBS) all
+	$(call made,,all)
 	@scripts/run $(B)
 
 check:
-	@scripts/packages build check
-	@$(MAKE) --no-print-directory $(JOBS) all tests
+	$(call made,check,all tests)
 	@scripts/check $(B)
 
 tests: $(UNIT) $(REPLAY) $(BENCH) $(LABTOOLS)
 
 lint:
-	@scripts/packages build lint
-	@$(MAKE) --no-print-directory $(JOBS) all
+	$(call made,lint,all)
 	@scripts/lint $(B)
 
 bench:
-	@scripts/packages build check
-	@$(MAKE) --no-print-directory $(JOBS) all tests
+	$(call made,check,all tests)
 	@scripts/bench $(B)
 
 demo:
-	@scripts/packages build check
-	@$(MAKE) --no-print-directory $(JOBS) all
+	$(call made,check,all)
 	@scripts/demo $(B)
 
 fuzz:
@@ -154,40 +155,34 @@ tsan:
 
 # What the guard costs real senders, into doc/harm.md: some twenty minutes.
 harm:
-	@scripts/packages build check
-	@$(MAKE) --no-print-directory $(JOBS) all
+	$(call made,check,all)
 	@scripts/harm $(B)
 
 # 20,000 messages through a weighted pool whose hosts die, drain and dawdle, and 2,000 to as many
 # domains by Sendmail: some five minutes.
 pool:
-	@scripts/packages build check
-	@$(MAKE) --no-print-directory $(JOBS) all
+	$(call made,check,all)
 	@tests/pool/run $(B) 20000
 	@LAB_MESSAGES=2000 tests/lab/run $(B) "mailertable: 2000"
 
 # A hundred thousand domains through one match section, where make check takes some thousands.
 domains:
-	@scripts/packages build check
-	@$(MAKE) --no-print-directory $(JOBS) all
+	$(call made,check,all)
 	@LAB_DOMAINS=100000 tests/lab/run $(B) "distinct domains"
 
 # What must hold of every route, over 100,000 generated inputs each: some minutes.
 properties:
-	@scripts/packages build check
-	@$(MAKE) --no-print-directory $(JOBS) all tests
+	$(call made,check,all tests)
 	@scripts/properties $(B)
 
 # Every way in which Redis fails, under mail, into doc/chaos.md: a quarter of an hour.
 chaos:
-	@scripts/packages build check
-	@$(MAKE) --no-print-directory $(JOBS) all
+	$(call made,check,all)
 	@scripts/chaos $(B)
 
 # What sites of several sizes need of Redis, into doc/capacity.md: nine minutes.
 sim:
-	@scripts/packages build check
-	@$(MAKE) --no-print-directory $(JOBS) all
+	$(call made,check,all)
 	@scripts/sim $(B)
 
 mutants:
