@@ -10,6 +10,7 @@
  */
 #include "tests/replay/replay.h"
 #include "tests/replay/site.h"
+#include "tests/unit/scratch.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -309,7 +310,22 @@ static void try_poison(const struct site *site, const struct poison *poison, uns
             fail_msg("%s: client %u is refused again", poison->label, i);
 }
 
-static char secret_file[] = "/tmp/mxwarden-poison-XXXXXX";
+static char secret_file[128];
+
+/* Into a new file, whose path is put into path. */
+static bool write_secret(char *path, size_t size, const char *text)
+{
+    ssize_t length = (ssize_t)strlen(text);
+    bool written;
+    int fd;
+
+    scratch_template(path, size);
+    fd = mkstemp(path);
+    written = fd >= 0 && write(fd, text, strlen(text)) == length;
+    if (fd >= 0)
+        close(fd);
+    return written;
+}
 
 static struct node *start(const char *name, const char *address, bool secret)
 {
@@ -459,13 +475,11 @@ static void forged_absence_rejects_nobody(void **state)
  * more. */
 static void secret_changes(void **state)
 {
-    char conf[1024], changed[] = "/tmp/mxwarden-poison-XXXXXX";
+    char conf[1024], changed[128];
     struct site site = open_site(true);
-    int fd = mkstemp(changed);
 
     (void)state;
-    assert_true(fd >= 0 && write(fd, "fedcba9876543210\n", 17) == 17);
-    close(fd);
+    assert_true(write_secret(changed, sizeof changed, "fedcba9876543210\n"));
     world_kill(site.mx2);
     world_set_dns(WORLD_DNS_SILENT);
     site.mx2 = start("mx2.example.com", MX2, true);
@@ -507,15 +521,10 @@ static void poisoned_under_a_secret(void **state)
     try_all("mxw1:addr:*", addr_rows, sizeof addr_rows / sizeof *addr_rows, true);
 }
 
-static int write_secret(void **state)
+static int make_secret(void **state)
 {
-    int fd = mkstemp(secret_file);
-    ssize_t written = fd < 0 ? -1 : write(fd, "0123456789abcdef\n", 17);
-
     (void)state;
-    if (fd >= 0)
-        close(fd);
-    return written == 17 ? 0 : -1;
+    return write_secret(secret_file, sizeof secret_file, "0123456789abcdef\n") ? 0 : -1;
 }
 
 static int remove_secret(void **state)
@@ -546,5 +555,5 @@ int replay_poison(void)
         cmocka_unit_test(secret_changes),
     };
 
-    return cmocka_run_group_tests_name("replay-poison", tests, write_secret, remove_secret);
+    return cmocka_run_group_tests_name("replay-poison", tests, make_secret, remove_secret);
 }

@@ -5,6 +5,7 @@
 #define TESTS_UNIT_CONF_OF_H
 
 #include "policy/conf.h"
+#include "tests/unit/scratch.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -14,11 +15,13 @@
 
 static inline struct conf *conf_of(const char *text)
 {
-    char path[] = "/tmp/mxwarden-test-XXXXXX";
+    char path[128];
     struct conf_problems problems;
     struct conf *conf;
-    int fd = mkstemp(path);
+    int fd;
 
+    scratch_template(path, sizeof path);
+    fd = mkstemp(path);
     assert(fd >= 0);
     assert(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
     close(fd);

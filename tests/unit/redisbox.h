@@ -9,6 +9,7 @@
 #include "cache/clock.h"
 #include "cache/dns.h"
 #include "cache/notice.h"
+#include "tests/unit/scratch.h"
 
 #include <arpa/inet.h>
 #include <event2/buffer.h>
@@ -220,8 +221,7 @@ static MAYBE_UNUSED void box_run(struct redisbox *box)
 
 static MAYBE_UNUSED void box_open(struct redisbox *box)
 {
-    snprintf(box->folder, sizeof(box->folder), "/tmp/redisbox.XXXXXX");
-    assert_non_null(mkdtemp(box->folder));
+    assert_true(scratch_folder(box->folder, sizeof(box->folder)));
     snprintf(box->path, sizeof(box->path), "%s/s", box->folder);
     box_run(box);
 }
@@ -375,8 +375,7 @@ static MAYBE_UNUSED void fake_open(struct fake *fake, struct event_base *base)
 
     memset(fake, 0, sizeof(*fake));
     fake->base = base;
-    snprintf(fake->folder, sizeof(fake->folder), "/tmp/redisbox.XXXXXX");
-    assert_non_null(mkdtemp(fake->folder));
+    assert_true(scratch_folder(fake->folder, sizeof(fake->folder)));
     snprintf(fake->path, sizeof(fake->path), "%s/s", fake->folder);
     snprintf(un.sun_path, sizeof(un.sun_path), "%s", fake->path);
     fake->listener = evconnlistener_new_bind(base, fake_accept, fake, LEV_OPT_CLOSE_ON_FREE, 16,

@@ -8,6 +8,7 @@
 
 #include "cache/clock.h"
 #include "policy/listen.h"
+#include "tests/unit/scratch.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -35,9 +36,8 @@ static inline void talk_open_folder(struct talk *talk)
     signal(SIGPIPE, SIG_IGN); /* as main does */
     memset(talk, 0, sizeof *talk);
     talk->base = event_base_new();
-    strcpy(talk->folder, "/tmp/mxw-test-XXXXXX");
     assert_non_null(talk->base);
-    assert_non_null(mkdtemp(talk->folder));
+    assert_true(scratch_folder(talk->folder, sizeof talk->folder));
     snprintf(talk->path, sizeof talk->path, "%s/s", talk->folder);
     talk->socket.path = talk->path;
 }

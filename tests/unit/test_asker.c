@@ -5,6 +5,7 @@
 #include "milter/asker.h"
 
 #include "cache/clock.h"
+#include "tests/unit/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +41,7 @@ enum service_mode {
 };
 
 struct service {
-    char path[64];
+    char path[80];
     pthread_t thread;
     int listener, wake[2];
     atomic_int mode, requests, connections;
@@ -184,7 +185,7 @@ static void service_kill(struct service *service)
 /* ---- The world of one test ---- */
 
 struct world {
-    char folder[32];
+    char folder[64];
     struct service service;
     struct asker *asker;
 };
@@ -216,8 +217,7 @@ static int setup(void **state)
 {
     struct world *world = calloc(1, sizeof *world);
     assert_non_null(world);
-    strcpy(world->folder, "/tmp/mxw-asker-XXXXXX");
-    assert_non_null(mkdtemp(world->folder));
+    assert_true(scratch_folder(world->folder, sizeof world->folder));
     snprintf(world->service.path, sizeof world->service.path, "%s/s", world->folder);
     struct asker_config config = world_config(world);
     world->asker = asker_new(&config);

@@ -4,6 +4,7 @@
  */
 #include "policy/cli.h"
 #include "policy/cli_table.h"
+#include "tests/unit/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -130,8 +131,7 @@ static int start(void **state)
     FILE *conf;
 
     (void)state;
-    strcpy(folder, "/tmp/mxw-test-XXXXXX");
-    assert_non_null(mkdtemp(folder));
+    assert_true(scratch_folder(folder, sizeof folder));
     snprintf(file, sizeof file, "%s/conf", folder);
     snprintf(path, sizeof path, "%s/control.sock", folder);
     conf = fopen(file, "w");

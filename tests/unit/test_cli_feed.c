@@ -7,6 +7,7 @@
 
 #include "policy/cli.h"
 #include "policy/control.h"
+#include "tests/unit/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -174,8 +175,7 @@ static const struct cli_feed_times calm = {.batch = 100, .beat = 3600000, .retry
 static int setup(void **state)
 {
     (void)state;
-    strcpy(folder, "/tmp/mxw-test-XXXXXX");
-    if (!mkdtemp(folder))
+    if (!scratch_folder(folder, sizeof folder))
         return -1;
     snprintf(path, sizeof path, "%s/control.sock", folder);
     return 0;

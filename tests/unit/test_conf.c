@@ -8,6 +8,7 @@
 #include "policy/conf_key.h"
 #include "policy/conf_value.h"
 #include "tests/unit/conf_dump.h"
+#include "tests/unit/scratch.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -26,17 +27,17 @@
 #define SHIPPED "etc/mxwarden.conf"
 #define WIDTH   8192
 
-static char folder[] = "/tmp/mxwarden-conf-XXXXXX";
+static char folder[96];
 
 static int make_folder(void **state)
 {
     (void)state;
-    return mkdtemp(folder) ? 0 : -1;
+    return scratch_folder(folder, sizeof folder) ? 0 : -1;
 }
 
 static int remove_folder(void **state)
 {
-    char pattern[64];
+    char pattern[128];
     glob_t found;
 
     (void)state;

@@ -72,8 +72,7 @@ static void world_open(struct world *world)
     world->dns.base = world->base;
     world->notice = (struct notice){.hook = box_note, .arg = &world->notices};
     clock_init(&world->clock);
-    snprintf(world->folder, sizeof(world->folder), "/tmp/redistls.XXXXXX");
-    assert_non_null(mkdtemp(world->folder));
+    assert_true(scratch_folder(world->folder, sizeof(world->folder)));
     snprintf(command, sizeof(command), MAKE, world->folder);
     assert_int_equal(system(command), 0);
     world->port = free_port();
