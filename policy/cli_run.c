@@ -57,6 +57,8 @@ enum { REFRESH = 2 }; /* seconds */
 static const char *const facts[] = {"client", "listener", "rcpt", "sender", "helo", "name", "days"};
 enum { FACT_LISTENER = 1, FACT_DAYS = 6, FACTS = sizeof facts / sizeof facts[0], FACTS_NEEDED = 3 };
 
+static const char letters[] = "c:hV";
+
 static const struct option options[] = {
     {"config", required_argument, NULL, 'c'},
     {"json", no_argument, NULL, OPTION_JSON},
@@ -104,6 +106,16 @@ static int complain(const struct cli *cli, const char *what, const char *text)
     return CLI_USAGE;
 }
 
+/* A letter may stand among others; a word that is wrong as a whole has been passed. */
+static int complain_of_option(const struct cli *cli, char **argv)
+{
+    char letter[] = {'-', (char)optopt, '\0'};
+    bool is_letter = optopt != 0 && optopt < OPTION_JSON && !strchr(letters, optopt);
+
+    return complain(
+        cli, "unknown option, or one without its value: ", is_letter ? letter : argv[optind - 1]);
+}
+
 /* False when the program is to end with *code. */
 static bool read_arguments(struct cli *cli, int argc, char **argv, struct arguments *out, int *code)
 {
@@ -111,7 +123,7 @@ static bool read_arguments(struct cli *cli, int argc, char **argv, struct argume
 
     optind = 0; /* glibc: begin anew, for tests call this more than once */
     opterr = 0;
-    while ((option = getopt_long(argc, argv, "c:hV", options, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, letters, options, NULL)) != -1)
         switch (option) {
         case 'c':
             cli->file = optarg;
@@ -126,9 +138,7 @@ static bool read_arguments(struct cli *cli, int argc, char **argv, struct argume
             fprintf(cli->out, "mxwarden %s\n", MXW_VERSION);
             *code = CLI_DONE;
             return false;
-        case '?':
-            *code = complain(cli, "unknown option, or one without its value: ", argv[optind - 1]);
-            return false;
+        case '?': *code = complain_of_option(cli, argv); return false;
         default: out->fact[option - OPTION_FACT] = optarg; break;
         }
     out->count = argc - optind;
@@ -148,6 +158,14 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
+/* "pause 2h" names no domain: a first word that is a duration is the time. */
+static bool is_time(const struct command *command, const char *word)
+{
+    int64_t ms;
+
+    return command->optional == 2 && conf_value_duration(word, &ms);
+}
+
 /* What is wrong with the arguments of command; NULL: nothing. */
 static const char *check_arguments(const struct command *command, const struct arguments *given)
 {
@@ -158,6 +176,8 @@ static const char *check_arguments(const struct command *command, const struct a
 
     if (given->count > wanted || given->count < wanted - command->optional)
         return given->count < wanted ? "something is missing after " : "too many words after ";
+    if (given->count > 2 && is_time(command, given->word[1]))
+        return "too many words after ";
     if (given->fact[FACT_DAYS] && !reports)
         return "only report takes --days, not ";
     for (size_t i = 0; i < FACT_DAYS; i++) {
@@ -179,14 +199,6 @@ static void put_word(json_t *request, const char *member, const char *word)
         json_object_set_new(request, member, json_integer(number));
     else
         json_object_set_new(request, member, json_string(word));
-}
-
-/* "pause 2h" names no domain: a first word that is a duration is the time. */
-static bool is_time(const struct command *command, const char *word)
-{
-    int64_t ms;
-
-    return command->optional == 2 && conf_value_duration(word, &ms);
 }
 
 static json_t *make_request(const struct command *command, const struct arguments *given)

@@ -199,6 +199,9 @@ static const struct {
     {"version", "-V", CLI_DONE, "mxwarden ", NULL},
     {"nothing", "", CLI_USAGE, NULL, "usage: mxwarden"},
     {"unknown option", "--frob stats", CLI_USAGE, NULL, "--frob; see mxwarden --help"},
+    {"unknown letter", "-x stats", CLI_USAGE, NULL, ": -x; see mxwarden --help"},
+    {"unknown letter before another", "-xh", CLI_USAGE, NULL, ": -x; see mxwarden --help"},
+    {"a letter without its value", "stats -c", CLI_USAGE, NULL, ": -c; see mxwarden --help"},
     {"an option without its value", "stats -c", CLI_USAGE, NULL, "without its value"},
     {"unknown command", "frob", CLI_USAGE, NULL, "no such command: frob"},
     {"a command that is none", "flesh example.com", CLI_USAGE, NULL, "no such command: flesh"},
@@ -250,6 +253,7 @@ static const struct {
     {"pause, all", "-c FILE pause 2h", CLI_DONE, "off\n", NULL},
     {"pause, one", "-c FILE pause a.example 2h", CLI_DONE, "off there\n", NULL},
     {"resume", "-c FILE resume", CLI_DONE, "on\n", NULL},
+    {"pause, two times", "-c FILE pause 2h 3h", CLI_USAGE, NULL, "too many words after pause"},
     {"pause, too much", "-c FILE pause a.example 2h now", CLI_USAGE, NULL, "too many words"},
     {"report", "-c FILE report", CLI_DONE,
      "from      20261115\nto        20261121\nnodes     mx1.example.com, mx2.example.com\n\n"
