@@ -6,10 +6,12 @@
 #include "policy/control.h"
 
 #include "cache/clock.h"
+#include "cache/store.h"
 #include "policy/conf.h"
 #include "policy/control_ask.h"
 #include "policy/engine.h"
 #include "policy/etrn.h"
+#include "policy/log.h"
 #include "policy/order.h"
 #include "policy/recipient.h"
 #include "policy/show.h"
@@ -65,6 +67,18 @@ void control_fail(struct control_ask *ask, const char *status, const char *forma
     if (!message)
         message = json_string("this cannot be understood");
     control_end(ask, json_pack("{s:s, s:o}", "status", status, "message", message));
+}
+
+void control_end_written(struct control_ask *ask)
+{
+    const struct store *store = ask->conversation->store;
+
+    log_info("control: %s", ask->done);
+    if (store && !store_is_up(store))
+        control_fail(ask, "refused", "%s, but only at this node: Redis cannot be reached",
+                     ask->done);
+    else
+        control_end(ask, json_pack("{s:s, s:s}", "status", "ok", "message", ask->done));
 }
 
 const char *control_text(const json_t *request, const char *name)

@@ -25,6 +25,9 @@ void control_end(struct control_ask *ask, struct json_t *result);
 /* The same with "usage" or "refused" and why. */
 void control_fail(struct control_ask *ask, const char *status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+/* With what is done, which was written without waiting: whether Redis heard of it is not known, but
+ * that it did not is. */
+void control_end_written(struct control_ask *ask);
 /* A member of the request as text; NULL where it is missing or none. */
 const char *control_text(const struct json_t *request, const char *name);
 

@@ -191,6 +191,5 @@ void control_purge(struct control_ask *ask, const json_t *request)
     }
     fetch_purge(ask->conversation->fetch, domain);
     snprintf(ask->done, sizeof ask->done, "%s is forgotten and will be looked up anew", domain);
-    log_info("control: %s", ask->done);
-    control_end(ask, json_pack("{s:s, s:s}", "status", "ok", "message", ask->done));
+    control_end_written(ask);
 }

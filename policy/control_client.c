@@ -7,7 +7,6 @@
 
 #include "cache/clock.h"
 #include "cache/keys.h"
-#include "cache/store.h"
 #include "policy/conf.h"
 #include "policy/conf_value.h"
 #include "policy/identity.h"
@@ -171,19 +170,6 @@ void control_seen(struct control_ask *ask, const json_t *request)
     control_fail(ask, "refused", "out of memory");
 }
 
-/* It is written without waiting: whether Redis heard of it is not known, but that it did not is. */
-static void end_with(struct control_ask *ask)
-{
-    const struct store *store = ask->conversation->store;
-
-    log_info("control: %s", ask->done);
-    if (store && !store_is_up(store))
-        control_fail(ask, "refused", "%s, but only at this node: Redis cannot be reached",
-                     ask->done);
-    else
-        control_end(ask, json_pack("{s:s, s:s}", "status", "ok", "message", ask->done));
-}
-
 /* Its network is let out. */
 static void drop_traps(const struct client *client)
 {
@@ -208,7 +194,7 @@ void control_forget(struct control_ask *ask, const json_t *request)
              "%s and its network %s are forgotten: visits, and what was learned",
              client->who.text[0], client->who.count > 1 ? client->who.text[1] : "");
     client_free(client);
-    end_with(ask);
+    control_end_written(ask);
 }
 
 /* Learned for every domain, for the address alone, in either kind of mode. */
@@ -232,5 +218,5 @@ void control_allow(struct control_ask *ask, const json_t *request)
         memory_put_learned(ask->conversation->memory, MEMORY_ANY_DOMAIN, &who, dry, ms / 1000);
     snprintf(ask->done, sizeof ask->done, "%s is let in everywhere for %" PRId64 " s", who.text[0],
              ms / 1000);
-    end_with(ask);
+    control_end_written(ask);
 }

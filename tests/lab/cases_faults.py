@@ -8,7 +8,7 @@ import time
 import sitecfg
 from books import Stream, balance
 from cases import case
-from waiting import check, wait_for
+from waiting import check, same, wait_for
 from world import MX1, MX2
 
 
@@ -60,7 +60,7 @@ def dns_silent(world):
     def silence():
         world.dns.mode, world.dns.only = "silent", "example.com"
         for warden in world.wardens:
-            warden.ask("purge", domain="example.com")
+            same(warden.ask("purge", domain="example.com")["status"], "ok")
 
     through(world, silence, world.dns.heal)
 

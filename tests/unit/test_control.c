@@ -1064,10 +1064,11 @@ static void report_without_redis(void **state)
     assert_non_null(strstr(reply, "Redis cannot be reached"));
 }
 
-static void clients_without_redis(void **state)
+static void written_without_redis(void **state)
 {
     static const char *const asked[] = {"{\"command\":\"forget\",\"client\":\"198.51.100.7\"}\n",
-                                        "{\"command\":\"allow\",\"client\":\"198.51.100.7\"}\n"};
+                                        "{\"command\":\"allow\",\"client\":\"198.51.100.7\"}\n",
+                                        "{\"command\":\"purge\",\"domain\":\"example.com\"}\n"};
 
     conversation.store = (struct store *)&fake;
     for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
@@ -1078,6 +1079,7 @@ static void clients_without_redis(void **state)
     conversation.store = NULL;
     assert_true(fake.dropped > 2); /* done here all the same */
     assert_true(fake.allowed[0] != '\0');
+    assert_int_equal(fake.purged, 1);
 }
 
 static void engine_is_full(void **state)
@@ -1138,7 +1140,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(purge, setup, teardown),
         cmocka_unit_test_setup_teardown(strangers_may_look, setup, teardown),
         cmocka_unit_test_setup_teardown(report_without_redis, setup, teardown),
-        cmocka_unit_test_setup_teardown(clients_without_redis, setup, teardown),
+        cmocka_unit_test_setup_teardown(written_without_redis, setup, teardown),
         cmocka_unit_test_setup_teardown(engine_is_full, setup, teardown),
         cmocka_unit_test_setup_teardown(asker_goes_away, setup, teardown),
         cmocka_unit_test_setup_teardown(too_long, setup, teardown),
