@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     VALUE_SIZE = 16 * 1024, /* of a parameter */
@@ -95,6 +96,40 @@ const char *mtacheck_level_name(enum mtacheck_level level)
     return "error";
 }
 
+static const struct net_addr loopback[] = {{NET_IPV4, {127, 0, 0, 1}}, {NET_IPV6, {[15] = 1}}};
+
+/* Whether a socket that listens at one address is reached at another; one of all addresses has its
+ * family's loopback. What else this host has is not known here. */
+static bool address_takes(const struct net_addr *listens, const struct net_addr *addr)
+{
+    const struct net_addr all = {.family = listens->family};
+
+    if (net_addr_equal(listens, addr))
+        return true;
+    return net_addr_equal(listens, &all) &&
+           (net_addr_equal(addr, &loopback[0]) || net_addr_equal(addr, &loopback[1])) &&
+           addr->family == listens->family;
+}
+
+/* Whether "host:port" leads to a network socket. "localhost", which Postfix also takes for no host at
+ * all, is either loopback. */
+static bool socket_takes(const struct conf_socket *socket, const char *network)
+{
+    const char *colon = strrchr(network, ':'), *port = colon ? colon + 1 : network;
+    char host[WORD_SIZE] = "", *end;
+    unsigned long number = strtoul(port, &end, 10);
+    struct net_addr addr;
+
+    if (end == port || *end || number != socket->port)
+        return false;
+    if (colon)
+        snprintf(host, sizeof host, "%.*s", (int)(colon - network), network);
+    if (!*host || strcasecmp(host, "localhost") == 0)
+        return address_takes(&socket->addr, &loopback[0]) ||
+               address_takes(&socket->addr, &loopback[1]);
+    return net_addr_parse(host, &addr) && address_takes(&socket->addr, &addr);
+}
+
 /* The kind whose socket has this path or address; KINDS where none has. */
 static enum kind find_socket(const struct conf *conf, const char *path, const char *network)
 {
@@ -104,17 +139,8 @@ static enum kind find_socket(const struct conf *conf, const char *path, const ch
     for (enum kind kind = 0; kind < KINDS; kind++)
         for (size_t i = 0; i < of[kind]->count; i++) {
             const struct conf_socket *item = &of[kind]->item[i];
-            char addr[NET_TEXT], text[NET_TEXT + 8];
-            if (item->path) {
-                if (path && strcmp(path, item->path) == 0)
-                    return kind;
-                continue;
-            }
-            snprintf(text, sizeof text, "%s:%u",
-                     item->addr.family == NET_IPV6 ? net_addr_format(&item->addr, addr)
-                                                   : net_addr_bare(&item->addr, addr),
-                     item->port);
-            if (network && strcmp(network, text) == 0)
+            if (item->path ? path && strcmp(path, item->path) == 0
+                           : network && socket_takes(item, network))
                 return kind;
         }
     return KINDS;

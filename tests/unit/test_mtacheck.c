@@ -39,8 +39,12 @@
 
 static struct conf_socket policy_sockets[] = {{.path = (char *)RUN "policy.sock"},
                                               {.path = (char *)JAIL "policy.sock"},
-                                              {.addr = {NET_IPV4, {127, 0, 0, 1}}, .port = 10040}};
-static struct conf_socket map_sockets[] = {{.path = (char *)RUN "socketmap.sock"}};
+                                              {.addr = {NET_IPV4, {127, 0, 0, 1}}, .port = 10040},
+                                              {.addr = {NET_IPV6, {[15] = 1}}, .port = 10041},
+                                              {.addr = {NET_IPV4}, .port = 10042},
+                                              {.addr = {NET_IPV6}, .port = 10043}};
+static struct conf_socket map_sockets[] = {{.path = (char *)RUN "socketmap.sock"},
+                                           {.addr = {NET_IPV4, {127, 0, 0, 1}}, .port = 10050}};
 static struct conf_domain domain = {
     .name = "example.com",
     .domain = "example.com",
@@ -48,8 +52,8 @@ static struct conf_domain domain = {
     .routing = {.route = CONF_ROUTE_PRIMARY},
 };
 static const struct conf conf = {
-    .listen = {.policy = {3, policy_sockets},
-               .socketmap = {1, map_sockets},
+    .listen = {.policy = {6, policy_sockets},
+               .socketmap = {2, map_sockets},
                .milter = {.path = (char *)RUN "milter.sock"}},
     .domain_count = 1,
     .domain = &domain,
@@ -192,6 +196,14 @@ static const struct {
     {"behind proxymap",
      COMMON MILTERS "transport_maps = proxy:socketmap:unix:" RUN "socketmap.sock:transport\n",
      SMTPD OTHERS, "", NULL, ""},
+    {"a map over the network",
+     COMMON MILTERS "transport_maps = socketmap:inet:localhost:10050:transport\n", SMTPD OTHERS, "",
+     NULL, ""},
+    {"the wrong socket, by its name",
+     COMMON MAPS RECIPIENT("{ inet:localhost:10050" POLICY_OPTIONS), SMTPD OTHERS, "", NULL,
+     "error: smtpd_recipient_restrictions: inet:localhost:10050 is mxwarden's socketmap socket, "
+     "not "
+     "its policy socket"},
     {"postscreen", COMMON MILTERS MAPS,
      "smtp inet n - n - 1 postscreen\nsmtpd pass - - n - - smtpd\n" OTHERS, "", NULL,
      "warning: postscreen turns clients away before mxwarden hears of them, and other hosts count "
@@ -244,6 +256,59 @@ static void check_table(void **state)
     }
 }
 
+/* Whether a policy service of that address is one of the sockets. */
+static const struct {
+    const char *label, *endpoint;
+    bool ours;
+} endpoints[] = {
+    {"as it listens", "inet:127.0.0.1:10040", true},
+    {"in brackets", "inet:[127.0.0.1]:10040", true},
+    {"by the name of this host's own", "inet:localhost:10040", true},
+    {"in capitals", "inet:LOCALHOST:10040", true},
+    {"no host", "inet::10040", true},
+    {"a port alone", "inet:10040", true},
+    {"the other family", "inet:[::1]:10040", false},
+    {"another address", "inet:192.0.2.20:10040", false},
+    {"another port", "inet:127.0.0.1:10039", false},
+    {"a longer port", "inet:127.0.0.1:100400", false},
+    {"no port", "inet:127.0.0.1:", false},
+    {"another name", "inet:policy.example.net:10040", false},
+    {"IPv6", "inet:[::1]:10041", true},
+    {"IPv6, by its name", "inet:localhost:10041", true},
+    {"IPv6, spelt otherwise", "inet:[0:0:0:0:0:0:0:1]:10041", true},
+    {"all of IPv4, by the loopback", "inet:127.0.0.1:10042", true},
+    {"all of IPv4, by the name", "inet:localhost:10042", true},
+    {"all of IPv4, not by IPv6", "inet:[::1]:10042", false},
+    {"all of IPv4, an address that may be anybody's", "inet:192.0.2.20:10042", false},
+    {"all of IPv6, by the loopback", "inet:[::1]:10043", true},
+    {"all of IPv6, by the name", "inet:localhost:10043", true},
+    {"all of IPv6, not by IPv4", "inet:127.0.0.1:10043", false},
+};
+
+static void endpoint_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++) {
+        const char *path_state = NULL;
+        char settings[1024], got[FINDINGS_TEXT];
+        struct mtacheck_world world = {.postconf = {settings, SMTPD OTHERS, ""},
+                                       .conf = &conf,
+                                       .reach = fake_reach,
+                                       .arg = &path_state};
+        struct mtacheck findings = {0};
+
+        snprintf(settings, sizeof settings, COMMON MAPS RECIPIENT("{ %s" POLICY_OPTIONS),
+                 endpoints[i].endpoint);
+        mtacheck_run(&world, &findings);
+        findings_format(endpoints[i].label, &findings, got);
+        if (strcmp(got, endpoints[i].ours ? ""
+                                          : "warning: domains are guarded, but this Postfix asks "
+                                            "nobody about them") != 0)
+            fail_msg("%s: %s: %s", endpoints[i].label, endpoints[i].endpoint, got);
+        mtacheck_clear(&findings);
+    }
+}
+
 static void needs_feed_is_enough(void **state)
 {
     struct conf fed = conf;
@@ -284,6 +349,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(check_table),
+        cmocka_unit_test(endpoint_table),
         cmocka_unit_test(needs_feed_is_enough),
         cmocka_unit_test(small_parsers),
     };
