@@ -121,7 +121,8 @@ static enum mtacheck_standing standing(void *arg, const char *domain)
     return MTACHECK_STANDING_UNKNOWN;
 }
 
-static void run_postmap(const char *table, const char *key)
+/* told: where it says what is wrong. */
+static void run_postmap(const char *table, const char *key, int told)
 {
     int null = open("/dev/null", O_RDWR);
     char path[4096];
@@ -131,25 +132,52 @@ static void run_postmap(const char *table, const char *key)
     setenv("PATH", path, 1);
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO);
-    dup2(null, STDERR_FILENO);
+    dup2(told, STDERR_FILENO);
     alarm(LOOKUP_SECONDS); /* a table of a server that hangs */
     execlp("postmap", "postmap", "-q", key, table, NULL);
     _exit(127);
 }
 
-static bool lookup(void *arg, const char *table, const char *key)
+/* What is said on fd until its end, as far as it fits. */
+static void read_all(int fd, char *out, size_t size)
 {
-    int status;
+    size_t length = 0;
+    char rest[512];
+    ssize_t got;
+
+    do {
+        bool fits = length + 1 < size;
+        got = read(fd, fits ? out + length : rest, fits ? size - 1 - length : sizeof rest);
+        if (fits && got > 0)
+            length += (size_t)got;
+    } while (got > 0 || (got < 0 && errno == EINTR));
+    out[length] = '\0';
+}
+
+/* postmap ends with 1 for a key that is not there, and for a table that cannot be asked: only the
+ * latter is said to be fatal. Mere warnings may be about anything in main.cf. */
+static enum mtacheck_member lookup(void *arg, const char *table, const char *key)
+{
+    int status = 0, told[2];
+    char text[4096];
     pid_t child;
 
     (void)arg;
+    if (pipe2(told, O_CLOEXEC) != 0)
+        return MTACHECK_UNASKED;
     fflush(NULL);
     child = fork();
     if (child == 0)
-        run_postmap(table, key);
-    if (child < 0 || waitpid(child, &status, 0) != child)
-        return false;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        run_postmap(table, key, told[1]);
+    close(told[1]);
+    read_all(told[0], text, sizeof text);
+    close(told[0]);
+    if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status))
+        return MTACHECK_UNASKED;
+    if (WEXITSTATUS(status) == 0)
+        return MTACHECK_MEMBER;
+    return WEXITSTATUS(status) == 1 && !strstr(text, "fatal: ") ? MTACHECK_MISSING
+                                                                : MTACHECK_UNASKED;
 }
 
 /* A file of a list is its lines, and no table that postmap could be asked. */

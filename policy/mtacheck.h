@@ -35,6 +35,13 @@ enum mtacheck_reach {
     MTACHECK_UNKNOWN,   /* this user cannot look */
 };
 
+/* What a table says of a key. */
+enum mtacheck_member {
+    MTACHECK_MISSING,
+    MTACHECK_MEMBER,
+    MTACHECK_UNASKED, /* it cannot be told: the table cannot be opened, or its server is away */
+};
+
 /* Where this host stands among a domain's MX hosts. */
 enum mtacheck_standing {
     MTACHECK_STANDING_UNKNOWN,
@@ -48,7 +55,7 @@ struct mtacheck_world {
     const struct conf *conf;
     enum mtacheck_reach (*reach)(void *arg, const char *path);
     /* Whether a table of Postfix ("hash:/etc/postfix/x") has a key. May be NULL: nobody can be asked. */
-    bool (*lookup)(void *arg, const char *table, const char *key);
+    enum mtacheck_member (*lookup)(void *arg, const char *table, const char *key);
     /* The text of a file that stands in a list ("/etc/postfix/relay"), which the caller frees; NULL
      * where it cannot be read. May be NULL. */
     char *(*read)(void *arg, const char *path);

@@ -31,7 +31,15 @@ static enum membership ask(const struct routing *routing, const char *table, con
     /* What is asked over the network, or is mxwarden itself, is nobody's list. */
     if (!world->lookup || strstr(table, "socketmap:") || strncmp(table, "tcp:", 4) == 0)
         return MEMBER_UNKNOWN;
-    return world->lookup(world->arg, table, key) ? MEMBER_YES : MEMBER_NO;
+    switch (world->lookup(world->arg, table, key)) {
+    case MTACHECK_MISSING: return MEMBER_NO;
+    case MTACHECK_MEMBER: return MEMBER_YES;
+    case MTACHECK_UNASKED: break;
+    }
+    mtacheck_add(routing->findings, MTACHECK_WARNING,
+                 "run mxwarden check as root, and see what postmap -q says of the table",
+                 "%s: it cannot be told what is in it", table);
+    return MEMBER_UNKNOWN;
 }
 
 /* The domain, then its parents: what Postfix looks a domain up by. parents: as "parent", else as

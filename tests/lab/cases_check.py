@@ -71,6 +71,29 @@ def mistakes(world):
         check(any(part in what for what in warnings), f"{part}: {warnings}")
 
 
+@case("a table that cannot be opened: that is told, and no error made of it")
+def unreadable(world):
+    settled(world)
+    folder = world.mx2.folder
+    write(folder / "others", "example.net OK\n")
+
+    def relaying(table):
+        def main(text):
+            # What stands last counts.
+            return text + f"relay_domains = {table}\nfast_flush_domains = {table}\n"
+
+        with world.mx2.changed(lambda text: text, main):
+            return findings(world, "error"), findings(world, "warning")
+
+    errors, _ = relaying(f"texthash:{folder}/others")
+    for part in ("relay_domains", "fast_flush_domains"):
+        check(any(f"{part}: {DOMAIN} is not in it" in what for what in errors), errors)
+    for table in (f"texthash:{folder}/missing", "nosuchtype:/x"):
+        errors, warnings = relaying(table)
+        same([what for what in errors if "not in it" in what], [], table)
+        check(f"{table}: it cannot be told what is in it" in warnings, warnings)
+
+
 @case("a pool's transport that is no service, a chroot that hides the sockets")
 def transport(world):
     warden = world.warden2

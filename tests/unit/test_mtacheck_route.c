@@ -27,7 +27,7 @@
 
 static const struct {
     const char *label, *conf, *settings, *services;
-    const char *tables; /* "table key|": what lookups find; "/file text|" */
+    const char *tables; /* "table key|": what lookups find; "table ?|": fails; "/file text|" */
     enum mtacheck_standing standing;
     const char *wanted; /* "level: what" joined by '|' */
 } checks[] = {
@@ -129,6 +129,25 @@ static const struct {
      ""},
     {"a file that cannot be read", PRIMARY, MAPS "relay_domains = /etc/postfix/relay\n", SERVICES,
      "", MTACHECK_BACKUP, ""},
+    {"relay domains in a table that cannot be asked", PRIMARY,
+     MAPS "relay_domains = mysql:/etc/postfix/r\n", SERVICES, "mysql:/etc/postfix/r ?|",
+     MTACHECK_BACKUP, "warning: mysql:/etc/postfix/r: it cannot be told what is in it"},
+    {"named before that", PRIMARY, MAPS "relay_domains = example.com, mysql:/etc/postfix/r\n",
+     SERVICES, "mysql:/etc/postfix/r ?|", MTACHECK_BACKUP, ""},
+    {"one that cannot be asked may have it for this host's own", PRIMARY,
+     MAPS "mydestination = mysql:/etc/postfix/d\nrelay_domains =\n", SERVICES,
+     "mysql:/etc/postfix/d ?|", MTACHECK_BACKUP,
+     "warning: mysql:/etc/postfix/d: it cannot be told what is in it"},
+    {"flushes in a table that cannot be asked", FLUSH,
+     "fast_flush_domains = mysql:/etc/postfix/f\n" RELAY, SERVICES, "mysql:/etc/postfix/f ?|",
+     MTACHECK_BACKUP, "warning: mysql:/etc/postfix/f: it cannot be told what is in it"},
+    {"before the map, one that cannot be asked", PRIMARY,
+     "transport_maps = mysql:/etc/postfix/t, " OURS "\n" RELAY, SERVICES, "mysql:/etc/postfix/t ?|",
+     MTACHECK_BACKUP, "warning: mysql:/etc/postfix/t: it cannot be told what is in it"},
+    {"TLS policies that cannot be asked", PRIMARY,
+     MAPS RELAY "smtp_tls_policy_maps = mysql:/etc/postfix/tls\n", SERVICES,
+     "mysql:/etc/postfix/tls ?|", MTACHECK_BACKUP,
+     "warning: mysql:/etc/postfix/tls: it cannot be told what is in it"},
     {"by its parent in a table", "domain \"a.example.com\" { route = primary }",
      MAPS "parent_domain_matches_subdomains = relay_domains\nrelay_domains = hash:/etc/postfix/r\n",
      SERVICES, "hash:/etc/postfix/r example.com|", MTACHECK_BACKUP, ""},
@@ -148,13 +167,16 @@ struct fake {
     enum mtacheck_standing standing;
 };
 
-static bool fake_lookup(void *arg, const char *table, const char *key)
+static enum mtacheck_member fake_lookup(void *arg, const char *table, const char *key)
 {
     const struct fake *fake = arg;
     char wanted[256];
 
+    snprintf(wanted, sizeof wanted, "%s ?|", table);
+    if (strstr(fake->tables, wanted))
+        return MTACHECK_UNASKED;
     snprintf(wanted, sizeof wanted, "%s %s|", table, key);
-    return strstr(fake->tables, wanted) != NULL;
+    return strstr(fake->tables, wanted) ? MTACHECK_MEMBER : MTACHECK_MISSING;
 }
 
 static char *fake_read(void *arg, const char *path)
