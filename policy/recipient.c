@@ -75,14 +75,15 @@ char *address_format(const struct address *address, bool fold, char out[ADDRESS_
 
 /* What the quotes of RFC 5321 enclose, and backslashes take along, is the local part itself: "u"@d
  * and u@d are one mailbox. Returns its length. */
-static size_t unquote(const char *local, char out[ADDRESS_LOCAL_SIZE])
+static size_t unquote(const char *local, size_t size, char out[ADDRESS_LOCAL_SIZE])
 {
+    const char *end = local + (size < ADDRESS_LOCAL_SIZE ? size : ADDRESS_LOCAL_SIZE - 1);
     size_t length = 0;
 
-    for (const char *at = local; *at; at++) {
+    for (const char *at = local; at < end; at++) {
         if (*at == '"')
             continue;
-        if (*at == '\\' && at[1])
+        if (*at == '\\' && at + 1 < end)
             at++;
         out[length++] = *at >= 'A' && *at <= 'Z' ? (char)(*at - 'A' + 'a') : *at;
     }
@@ -93,7 +94,7 @@ static size_t unquote(const char *local, char out[ADDRESS_LOCAL_SIZE])
 bool address_mailbox(const struct address *address, const char *delimiter, char out[ADDRESS_SIZE])
 {
     char local[ADDRESS_LOCAL_SIZE];
-    size_t whole = unquote(address->local, local);
+    size_t whole = unquote(address->local, strlen(address->local), local);
     size_t length = *delimiter ? strcspn(local, delimiter) : whole;
 
     out[0] = '\0';
@@ -103,33 +104,36 @@ bool address_mailbox(const struct address *address, const char *delimiter, char 
     return true;
 }
 
-/* Whether the first length bytes of local, and domain, are what the entry says. */
+/* Whether the first length bytes of local, which is without its quotes, and domain, are what the
+ * entry says. */
 static bool matches(const char *entry, const char *local, size_t length, const char *domain)
 {
     const char *at = strrchr(entry, '@');
     size_t entry_length = at ? (size_t)(at - entry) : strlen(entry);
+    char wanted[ADDRESS_LOCAL_SIZE];
 
     if (at && strcasecmp(at + 1, domain) != 0)
         return false;
     if (entry_length == 0)
         return at != NULL; /* "@domain": whoever is there */
-    return entry_length == length && strncasecmp(entry, local, length) == 0;
+    return entry_length < sizeof wanted && unquote(entry, entry_length, wanted) == length &&
+           memcmp(wanted, local, length) == 0;
 }
 
 bool address_is_listed(const struct address *address, const struct conf_texts *list,
                        const char *delimiter)
 {
-    size_t whole = strlen(address->local);
-    size_t base = *delimiter ? strcspn(address->local, delimiter) : whole;
+    char local[ADDRESS_LOCAL_SIZE];
+    size_t whole = unquote(address->local, strlen(address->local), local);
+    size_t base = *delimiter ? strcspn(local, delimiter) : whole;
 
     if (address->domain[0] == '\0')
         return false;
     for (size_t i = 0; i < list->count; i++) {
-        if (matches(list->item[i], address->local, whole, address->domain))
+        if (matches(list->item[i], local, whole, address->domain))
             return true;
         /* A delimiter at the very start separates nothing, as in Postfix. */
-        if (base > 0 && base < whole &&
-            matches(list->item[i], address->local, base, address->domain))
+        if (base > 0 && base < whole && matches(list->item[i], local, base, address->domain))
             return true;
     }
     return false;

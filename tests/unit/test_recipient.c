@@ -84,6 +84,13 @@ static const struct {
     {"one of two delimiters", "abuse", "abuse-x@example.com", "+-", true},
     {"delimiter first separates nothing", "abuse", "+abuse@example.com", "+", false},
     {"entry with extension", "abuse+x@example.com", "abuse+x@example.com", "+", true},
+    {"quotes that are not needed", "postmaster", "\"PostMaster\"@example.com", "", true},
+    {"quotes in the entry", "\"user\"@example.com", "user@example.com", "", true},
+    {"quotes on both sides", "\"A b\"@example.com", "\"a b\"@example.com", "", true},
+    {"quoted pair", "postmaster", "\"post\\master\"@example.com", "", true},
+    {"extension in quotes", "abuse", "\"abuse+x\"@example.com", "+", true},
+    {"another in quotes", "postmaster", "\"post master\"@example.com", "", false},
+    {"nothing in quotes is not whoever", "\"\"@example.com", "user@example.com", "", false},
 };
 
 static void finds_in_lists(void **state)
