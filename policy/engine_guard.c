@@ -27,7 +27,7 @@ enum {
     /* The answer is on its way by then, however long each look at the memory may take. */
     ANSWER_BY_MS = ENGINE_POLICY_BUDGET_MS - 50,
     SMTP_PORT = 25,
-    RENEW_AFTER = 86400, /* seconds: what is learned slides by at most a write a day */
+    RENEW_AFTER = 86400, /* seconds: what is learned for long slides by at most a write a day */
     NETWORK_MESSAGES = 3,
 };
 
@@ -340,9 +340,11 @@ static void learn(struct engine_question *q, bool yielded)
 /* Who goes on writing stays known: the identity that was known, and no other that came with it. */
 static void renew(struct engine_question *q)
 {
+    const int64_t half = q->facts.guard->learn / 1000 / 2;
+    const int64_t after = half < RENEW_AFTER ? half : RENEW_AFTER;
     struct identity_set who = {.count = 1};
 
-    if (q->learned_any || q->facts.now - q->learned_at < RENEW_AFTER)
+    if (q->learned_any || q->facts.now - q->learned_at < after)
         return;
     memcpy(who.text[0], q->learned_as, sizeof q->learned_as);
     put_learned(q, &who);

@@ -204,6 +204,30 @@ static void learned_client_stays_known(void **state)
     site_close(&site);
 }
 
+/* A time to learn of less than a day goes on, too, from its second half. */
+static void learned_for_less_than_a_day(void **state)
+{
+    struct site site = site_start(SITE_CONF("mx1.example.com", ""),
+                                  SITE_CONF("mx2.example.com", "guard { learn = 1h }\n"));
+    struct world_mail mail = stranger();
+
+    (void)state;
+    expect_defer(site.mx2, &mail);
+    world_run(4 * MINUTE);
+    expect_accept(site.mx2, &mail, "yielded");
+    world_run(20 * MINUTE);
+    expect_accept(site.mx2, &mail, "learned");
+    world_run(1000);
+    assert_in_range(world_ttl("mxw1:ok:example.com:[198.51.100.7]"), 30 * 60, 40 * 60);
+    for (int i = 0; i < 4; i++) {
+        world_run(i ? 40 * MINUTE : 20 * MINUTE);
+        expect_accept(site.mx2, &mail, "learned");
+        world_run(1000);
+        assert_in_range(world_ttl("mxw1:ok:example.com:[198.51.100.7]"), 3590, 3600);
+    }
+    site_close(&site);
+}
+
 /* Three messages of one network, from three of its addresses: then the fourth is known. */
 static void network_is_learned_after_three(void **state)
 {
@@ -937,6 +961,7 @@ int replay_guard(void)
         cmocka_unit_test(evidence_ends),
         cmocka_unit_test(retry_is_let_in_and_learned),
         cmocka_unit_test(learned_client_stays_known),
+        cmocka_unit_test(learned_for_less_than_a_day),
         cmocka_unit_test(network_is_learned_after_three),
         cmocka_unit_test(allowed_is_not_learned),
         cmocka_unit_test(network_is_learned_again),
