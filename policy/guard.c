@@ -71,6 +71,19 @@ void guard_find_better(struct guard_facts *facts)
     }
 }
 
+/* Whether some better host may have had visits that nobody asks the memory for: at addresses whose
+ * look-up failed. */
+static bool has_unknown_better(const struct guard_facts *facts)
+{
+    int own = find_listener(facts);
+
+    for (size_t i = 0; own >= 0 && i < facts->order->count; i++)
+        if (facts->order->host[i].host.preference < facts->order->host[own].host.preference &&
+            order_is_unknown(&facts->order->host[i]))
+            return true;
+    return false;
+}
+
 static bool is_same_family(const struct guard_facts *facts, const struct guard_better *better)
 {
     return better->addr.family == facts->question->client.family;
@@ -365,6 +378,7 @@ enum guard_need guard_judge(const struct guard_facts *facts, struct guard_verdic
     }
     if (facts->has_order && find_listener(facts) >= 0)
         verdict->mx = &facts->order->host[find_listener(facts)].host;
+    verdict->better_unknown = facts->has_order && has_unknown_better(facts);
     judge_decoy(facts, verdict);
     return GUARD_NEED_NOTHING;
 }

@@ -122,6 +122,7 @@ struct guard_verdict {
     unsigned row;                    /* of SPEC 5; 0 for unguarded */
     const struct facts_host *mx;     /* the listener's place in the ordering; NULL not among it */
     const struct facts_host *better; /* the best healthy better host; NULL none */
+    bool better_unknown;             /* a better host may have addresses that could not be had */
     enum guard_reason beneath;       /* of a decoy: the reason if it were none; else reason again */
 };
 

@@ -101,13 +101,16 @@ int order_find_addr(const struct order *order, const struct net_addr *addr)
     return -1;
 }
 
+bool order_is_unknown(const struct order_host *host)
+{
+    return host->resolve == ORDER_UNKNOWN ||
+           (host->addr && (host->addr->addr.a_failed || host->addr->addr.aaaa_failed));
+}
+
 bool order_has_unknown(const struct order *order)
 {
-    for (size_t i = 0; i < order->count; i++) {
-        const struct facts *addr = order->host[i].addr;
-        if (order->host[i].resolve == ORDER_UNKNOWN ||
-            (addr && (addr->addr.a_failed || addr->addr.aaaa_failed)))
+    for (size_t i = 0; i < order->count; i++)
+        if (order_is_unknown(&order->host[i]))
             return true;
-    }
     return false;
 }

@@ -49,6 +49,8 @@ size_t order_addresses(const struct facts *addr, bool private_too, struct net_ad
                        size_t size);
 /* The index of the best preference at which some host holds addr; -1 none. */
 int order_find_addr(const struct order *order, const struct net_addr *addr);
+/* Whether a host's addresses, or those of one family, could not be had. */
+bool order_is_unknown(const struct order_host *host);
 /* Whether any host's addresses could not be had, so that "not among them" proves nothing. */
 bool order_has_unknown(const struct order *order);
 

@@ -39,9 +39,9 @@ static enum conf_mode filter_mode(const struct question *question)
     return question->earlier > 0 ? CONF_MODE_DEFER : CONF_MODE_DETECT;
 }
 
-/* What is done about this verdict here and now, as the mode that always does so. */
-static enum conf_mode action_of(const struct conf_guard *guard, const struct guard_verdict *verdict,
-                                const struct question *question)
+/* What the configuration asks for here and now, as the mode that always does so. */
+static enum conf_mode asked_of(const struct conf_guard *guard, const struct guard_verdict *verdict,
+                               const struct question *question)
 {
     if (!guard || guard->mode == CONF_MODE_OFF || guard->mode == CONF_MODE_DETECT)
         return CONF_MODE_DETECT;
@@ -59,6 +59,17 @@ static enum conf_mode action_of(const struct conf_guard *guard, const struct gua
     if (verdict->reason != GUARD_BYPASS)
         return CONF_MODE_DETECT;
     return guard->mode == CONF_MODE_FILTER ? filter_mode(question) : guard->mode;
+}
+
+/* A client that visited a better host at an address that could not be looked up was seen by nobody
+ * who was asked. That may cost it a delay, and nothing that cannot be taken back. */
+static enum conf_mode action_of(const struct conf_guard *guard, const struct guard_verdict *verdict,
+                                const struct question *question)
+{
+    enum conf_mode asked = asked_of(guard, verdict, question);
+    bool is_final = asked == CONF_MODE_REJECT || asked == CONF_MODE_FILTER;
+
+    return is_final && verdict->better_unknown ? CONF_MODE_DETECT : asked;
 }
 
 /* A trapped network is not told where to go instead. */

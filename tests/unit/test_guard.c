@@ -21,6 +21,7 @@ struct fixture {
     struct guard_facts facts;
     const char *mx;
     const char *addr[4]; /* of the hosts, in their order */
+    bool half[4];        /* its IPv6 addresses could not be had */
 };
 
 static char postmaster[] = "postmaster", abuse[] = "abuse", plus[] = "+";
@@ -78,8 +79,10 @@ static void fixture_order(struct fixture *f)
     struct facts *mx = mx_of(f->mx), *addr[FACTS_MAX_HOSTS] = {0};
     const struct facts *given[FACTS_MAX_HOSTS] = {0};
 
-    for (size_t i = 0; i < order_names(mx); i++)
+    for (size_t i = 0; i < order_names(mx); i++) {
         given[i] = addr[i] = addrs_of(f->addr[i]);
+        addr[i]->addr.aaaa_failed = f->half[i];
+    }
     order_init(&f->order, mx, "example.com", given);
     for (size_t i = 0; i < order_names(mx); i++)
         facts_unref(addr[i]);
@@ -791,6 +794,38 @@ static void names_row_and_hosts(void **state)
     order_clear(&f.order);
 }
 
+/* Where a better host may be elsewhere, too, the same reason is not as certain. */
+static void tells_of_unknown_better(void **state)
+{
+    static const struct {
+        const char *label, *addr1;
+        bool half[3], wanted;
+    } table[] = {
+        {"all known", "192.0.2.10", {false, false, false}, false},
+        {"the best half known", "192.0.2.10", {true, false, false}, true},
+        {"the next half known", "192.0.2.10", {false, true, false}, true},
+        {"the listener's own host half known", "192.0.2.10", {false, false, true}, false},
+        {"the best not known at all", "fail", {false, false, false}, true},
+        {"the best without addresses", "none", {false, false, false}, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        struct guard_verdict verdict;
+        struct fixture f;
+
+        fixture_init(&f);
+        f.addr[0] = table[i].addr1;
+        memcpy(f.half, table[i].half, sizeof table[i].half);
+        fixture_order(&f);
+        assert_int_equal(guard_judge(&f.facts, &verdict), GUARD_NEED_NOTHING);
+        if (verdict.reason != GUARD_BYPASS || verdict.better_unknown != table[i].wanted)
+            fail_msg("%s: %s, %d", table[i].label, guard_reason_name(verdict.reason),
+                     verdict.better_unknown);
+        order_clear(&f.order);
+    }
+}
+
 /* The same facts give the same reason in every mode but off (SPEC 5). */
 static void reason_ignores_mode(void **state)
 {
@@ -982,13 +1017,10 @@ static void row_facts_fit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(judges_each_row),
-        cmocka_unit_test(names_row_and_hosts),
-        cmocka_unit_test(beneath_the_decoy),
-        cmocka_unit_test(reason_ignores_mode),
-        cmocka_unit_test(reason_ignores_mode_always),
-        cmocka_unit_test(every_reason_has_a_name),
-        cmocka_unit_test(says_when_to_retry),
+        cmocka_unit_test(judges_each_row),         cmocka_unit_test(names_row_and_hosts),
+        cmocka_unit_test(beneath_the_decoy),       cmocka_unit_test(tells_of_unknown_better),
+        cmocka_unit_test(reason_ignores_mode),     cmocka_unit_test(reason_ignores_mode_always),
+        cmocka_unit_test(every_reason_has_a_name), cmocka_unit_test(says_when_to_retry),
         cmocka_unit_test(row_facts_fit),
     };
 

@@ -108,6 +108,30 @@ static void acts_by_mode_and_asker(void **state)
     }
 }
 
+/* Refused for now, or let in; the delays are the same, the rest is none. */
+static void nothing_final_by_half_an_answer(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct conf_guard guard = {
+            .mode = cases[i].mode, .off_mx = cases[i].off_mx, .text = text};
+        const struct guard_verdict verdict = {
+            .reason = cases[i].reason, .mx = &own, .better = &better, .better_unknown = true};
+        struct question question = question_of(cases[i].asker);
+        bool is_final =
+            strcmp(cases[i].name, "reject") == 0 || strcmp(cases[i].name, "filter") == 0;
+        char action[VERDICT_ACTION_SIZE];
+
+        question.stage = cases[i].stage;
+        question.earlier = cases[i].earlier;
+        verdict_action(&guard, &verdict, &question, action);
+        if (strcmp(action, is_final ? "DUNNO" : cases[i].action) != 0 ||
+            strcmp(verdict_name(&guard, &verdict, &question),
+                   is_final ? "accept" : cases[i].name) != 0)
+            fail_msg("%s: '%s'", cases[i].label, action);
+    }
+}
+
 static void unguarded_is_accepted(void **state)
 {
     const struct guard_verdict verdict = {.reason = GUARD_UNGUARDED};
@@ -156,9 +180,8 @@ static void line_cannot_be_forged(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(acts_by_mode_and_asker),
-        cmocka_unit_test(unguarded_is_accepted),
-        cmocka_unit_test(line_is_as_documented),
+        cmocka_unit_test(acts_by_mode_and_asker), cmocka_unit_test(nothing_final_by_half_an_answer),
+        cmocka_unit_test(unguarded_is_accepted),  cmocka_unit_test(line_is_as_documented),
         cmocka_unit_test(line_cannot_be_forged),
     };
 
