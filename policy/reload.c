@@ -4,10 +4,13 @@
  */
 #include "policy/reload.h"
 
+#include "policy/log.h"
+
 #include <event2/event.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct reload {
@@ -79,11 +82,17 @@ struct reload *reload_new(struct event_base *base, const char *file, bool requir
 
 void reload_start(struct reload *reload)
 {
+    int error;
+
     if (reload->running) {
         reload->again = true;
         return;
     }
-    reload->running = pthread_create(&reload->thread, NULL, read_file, reload) == 0;
+    error = pthread_create(&reload->thread, NULL, read_file, reload);
+    reload->running = error == 0;
+    if (error)
+        log_error("no reload, since there is no thread for it: %s; the running configuration stays",
+                  strerror(error));
 }
 
 void reload_free(struct reload *reload)

@@ -17,7 +17,8 @@ typedef void reload_done(void *arg, struct conf *conf, const struct conf_problem
 
 struct reload *reload_new(struct event_base *base, const char *file, bool required,
                           reload_done *done, void *arg);
-/* Begins; one asked for while another is under way begins when that has ended. */
+/* Begins; one asked for while another is under way begins when that has ended. One that cannot begin
+ * is logged, and nothing is called. */
 void reload_start(struct reload *reload);
 void reload_free(struct reload *reload); /* waits for one under way */
 
