@@ -211,6 +211,8 @@ static void refuse_here(struct memory_wait *wait, size_t index, const char *key,
         struct memory_note *made = memory_note_put(wait->memory, key, now, "", MEMORY_DEFER_TTL);
         if (made)
             made->message = wait->message;
+        else
+            wait->refused.complete = false; /* unless Redis takes it */
         note_refusal(wait, index, now);
     }
 }
