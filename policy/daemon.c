@@ -73,7 +73,8 @@ struct daemon {
     struct listen **listen;
     struct event *stopping;
     int64_t stop_deadline;
-    unsigned quiet; /* looks without a question under way */
+    unsigned quiet;    /* looks without a question under way */
+    unsigned flushing; /* events and top: how many are still at it */
     daemon_failed *failed;
     daemon_stopped *stopped;
     void *arg;
@@ -608,6 +609,15 @@ static void on_flushed(void *arg)
     daemon->stopped(daemon->arg);
 }
 
+/* The counters come last: the others may still have something counted. */
+static void on_part_flushed(void *arg)
+{
+    struct daemon *daemon = arg;
+
+    if (--daemon->flushing == 0)
+        stats_flush(daemon->stats, on_flushed, daemon);
+}
+
 static void on_stopping(evutil_socket_t fd, short what, void *arg)
 {
     struct daemon *daemon = arg;
@@ -622,9 +632,9 @@ static void on_stopping(evutil_socket_t fd, short what, void *arg)
     else {
         tally_stop(daemon->tally);
         tell(daemon, "stopping version=%s", MXW_VERSION);
-        events_push(daemon->events);
-        top_push(daemon->top);
-        stats_flush(daemon->stats, on_flushed, daemon);
+        daemon->flushing = 2;
+        events_flush(daemon->events, on_part_flushed, daemon);
+        top_flush(daemon->top, on_part_flushed, daemon);
     }
 }
 

@@ -43,8 +43,10 @@ struct events {
     int64_t full_at[EVENTS_KINDS]; /* monotonic ms when the bucket will be full again */
     size_t first, count;
     struct waiting waiting[EVENTS_WAITING];
-    size_t under_way; /* of the oldest */
-    bool closed;      /* the owner has let go, a batch under way has not */
+    size_t under_way;        /* of the oldest */
+    events_flushed *flushed; /* NULL: no flush */
+    void *flushed_arg;
+    bool closed; /* the owner has let go, a batch under way has not */
 };
 
 static bool is_key(const char *word)
@@ -108,6 +110,19 @@ static void arm(struct events *events, int64_t ms)
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
+/* The flush goes on with what is left, and ends with it or with a refusal. */
+static void flush_on(struct events *events, bool refused)
+{
+    events_flushed *flushed = events->flushed;
+
+    if (!refused)
+        events_push(events);
+    if (events->under_way > 0)
+        return;
+    events->flushed = NULL;
+    flushed(events->flushed_arg);
+}
+
 /* Those that have been added, or never will be, go. */
 static void on_sent(void *arg, enum store_status status, const struct store_reply *const *reply,
                     size_t count)
@@ -125,7 +140,9 @@ static void on_sent(void *arg, enum store_status status, const struct store_repl
         drop_first(events);
     }
     events->under_way = 0;
-    if (events->count > 0)
+    if (events->flushed)
+        flush_on(events, refused);
+    else if (events->count > 0)
         arm(events, refused ? EVENTS_AGAIN_MS : EVENTS_SOON_MS);
 }
 
@@ -166,6 +183,17 @@ void events_push(struct events *events)
         return;
     events->under_way = 0;
     arm(events, EVENTS_AGAIN_MS);
+}
+
+void events_flush(struct events *events, events_flushed *done, void *arg)
+{
+    events_push(events);
+    if (events->under_way == 0) {
+        done(arg);
+        return;
+    }
+    events->flushed = done;
+    events->flushed_arg = arg;
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)

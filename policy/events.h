@@ -31,8 +31,12 @@ void events_free(struct events *events); /* NULL is fine */
 /* line is constant text and escaped values, as it goes to the log. Calls nobody back: for hooks of
  * cache/, too. */
 void events_put(struct events *events, enum events_kind kind, const char *line);
-/* Sends what waits: at exit. */
+/* Sends the oldest of what waits, unless some are under way. */
 void events_push(struct events *events);
+/* Sends all that waits and calls back when that is done, or Redis has failed to take some: at exit.
+ * Where there is nothing to wait for, inside the call. */
+typedef void events_flushed(void *arg);
+void events_flush(struct events *events, events_flushed *done, void *arg);
 
 /* The words of XADD for a line: "event", its first word, then keys and values. line is cut up, the
  * words point into it; a word without '=' belongs to the value before it. How many words. Pure. */

@@ -29,7 +29,9 @@ struct top {
     struct event *timer;
     int64_t day; /* since 1970 */
     struct heavy *list[TOP_LISTS];
-    unsigned refs; /* the owner's, and one for each batch under way */
+    unsigned refs;        /* the owner's, and one for each batch under way */
+    top_flushed *flushed; /* NULL: no flush */
+    void *flushed_arg;
 };
 
 /* One transaction under way. */
@@ -52,7 +54,14 @@ const char *top_name(enum top_list list)
 
 static void top_unref(struct top *top)
 {
-    if (--top->refs > 0)
+    top_flushed *flushed = top->flushed;
+
+    if (--top->refs == 1 && flushed) { /* none under way any more */
+        top->flushed = NULL;
+        flushed(top->flushed_arg);
+        return;
+    }
+    if (top->refs > 0)
         return;
     for (int list = 0; list < TOP_LISTS; list++)
         heavy_free(top->list[list]);
@@ -149,11 +158,17 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
         send_some(top, (enum top_list)list);
 }
 
-void top_push(struct top *top)
+void top_flush(struct top *top, top_flushed *done, void *arg)
 {
     for (int list = 0; list < TOP_LISTS && top->store; list++)
         while (send_some(top, (enum top_list)list))
             ;
+    if (top->refs == 1) {
+        done(arg);
+        return;
+    }
+    top->flushed = done;
+    top->flushed_arg = arg;
 }
 
 struct top *top_new(struct event_base *base, const struct clock *clock, struct store *store,
@@ -185,5 +200,6 @@ void top_free(struct top *top)
     if (top->timer)
         event_free(top->timer);
     top->timer = NULL;
+    top->flushed = NULL;
     top_unref(top);
 }

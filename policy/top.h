@@ -30,8 +30,10 @@ struct top *top_new(struct event_base *base, const struct clock *clock, struct s
 void top_free(struct top *top); /* NULL is fine */
 
 void top_add(struct top *top, enum top_list list, const char *name);
-/* Sends all there is to send: at exit. */
-void top_push(struct top *top);
+/* Sends all there is to send and calls back when that is answered, or lost: at exit. Where there is
+ * nothing to wait for, inside the call. */
+typedef void top_flushed(void *arg);
+void top_flush(struct top *top, top_flushed *done, void *arg);
 /* This process's busiest of the day, the busiest first; how many there are. */
 size_t top_get(struct top *top, enum top_list list, struct heavy_item *out, size_t size);
 

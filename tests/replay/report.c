@@ -152,6 +152,59 @@ static void end_of_the_daemon(void **state)
     site_close(&site);
 }
 
+static void expect_field(const char *key, const char *field, const char *wanted)
+{
+    char command[128];
+    const char *got;
+
+    snprintf(command, sizeof command, "HGET %s %s", key, field);
+    got = world_redis(command);
+    if (strcmp(got, wanted) != 0)
+        fail_msg("%s %s is '%s', not '%s'", key, field, got, wanted);
+}
+
+/* What is told to people is told before the daemon is gone, idle or not, and even when Redis takes
+ * its time. */
+static void end_is_told(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+
+    (void)state;
+    world_run(MINUTE);
+    world_stop(site.mx1);
+    site.mx1 = NULL;
+    expect_field("mxw1:events", "stopping", "1");
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_redis("DEL mxw1:events mxw1:top:domains:20270115");
+    world_set_redis_latency(60);
+    world_rcpt(site.mx2, &mail);
+    world_stop(site.mx2);
+    site.mx2 = NULL;
+    expect_field("mxw1:events", "stopping", "1");
+    expect_field("mxw1:top:domains:20270115", "sum", "1");
+    world_set_redis_latency(1);
+    site_close(&site);
+}
+
+/* A Redis that hangs keeps nobody from ending. */
+static void end_without_redis(void **state)
+{
+    struct site site = site_open();
+    struct world_mail mail = stranger();
+    int64_t began;
+
+    (void)state;
+    expect_defer(site.mx2, &mail);
+    world_set_redis(WORLD_REDIS_HANGS);
+    began = world_now();
+    world_stop(site.mx2);
+    site.mx2 = NULL;
+    assert_in_range(world_now() - began, 0, 1000);
+    world_set_redis(WORLD_REDIS_UP);
+    site_close(&site);
+}
+
 static const char *report(struct node *node, const char *days)
 {
     char request[64];
@@ -207,7 +260,8 @@ int replay_report(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_of_three_returns), cmocka_unit_test(delay_until_the_better_host),
         cmocka_unit_test(messages_are_counted), cmocka_unit_test(others_are_the_rest),
-        cmocka_unit_test(end_of_the_daemon),    cmocka_unit_test(report_adds_nodes_and_days),
+        cmocka_unit_test(end_of_the_daemon),    cmocka_unit_test(end_is_told),
+        cmocka_unit_test(end_without_redis),    cmocka_unit_test(report_adds_nodes_and_days),
     };
 
     return cmocka_run_group_tests_name("replay-report", tests, NULL, NULL);

@@ -21,7 +21,14 @@
 #include <string.h>
 #include <utlist.h>
 
-enum { MAX_NAMES = 64, MAX_HOSTS = 16, DNS_MS = 3, PROBE_MS = 8, ANSWER_LIMIT_MS = 4000 };
+enum {
+    MAX_NAMES = 64,
+    MAX_HOSTS = 16,
+    DNS_MS = 3,
+    PROBE_MS = 8,
+    ANSWER_LIMIT_MS = 4000,
+    STOP_LIMIT_MS = 5000
+};
 
 struct node {
     struct daemon *daemon;
@@ -692,10 +699,13 @@ void world_kill(struct node *node)
 
 void world_stop(struct node *node)
 {
+    int64_t limit = clock_mono() + STOP_LIMIT_MS;
+
     world_current = node;
     daemon_stop(node->daemon, on_stopped, node);
-    for (int i = 0; i < 100 && !node->stopped; i++)
-        world_run(50);
+    /* Not a moment longer than it says: what is on its way to Redis then is lost. */
+    while (!node->stopped && world_loop_step(limit))
+        ;
     assert(node->stopped);
     world_kill(node);
 }

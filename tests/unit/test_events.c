@@ -19,7 +19,7 @@
 static struct event_base *base;
 static struct clock wall;
 static struct events *events;
-static unsigned dropped;
+static unsigned dropped, flushed;
 
 void stats_add(struct stats *stats, const char *name, uint64_t count)
 {
@@ -35,7 +35,7 @@ static int setup(void **state)
     fake_open(base);
     clock_set_unix(&wall, INT64_C(1795305590000));
     events = events_new(base, &wall, (struct store *)&fake, NULL, "t1", "mx2.example.com");
-    dropped = 0;
+    dropped = flushed = 0;
     return events ? 0 : -1;
 }
 
@@ -52,6 +52,12 @@ static void push(void)
 {
     events_push(events);
     event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static void on_flushed(void *arg)
+{
+    (void)arg;
+    flushed++;
 }
 
 static size_t length(void)
@@ -222,17 +228,63 @@ static void full_while_under_way(void **state)
     assert_non_null(strstr(fake_hget(KEY, "0"), "first"));
 }
 
+/* What is in the stream when a flush of seventy says that it is done; of them some are under way. */
+static const struct {
+    const char *label;
+    unsigned under_way;
+    bool up;
+    enum store_status status;
+    size_t wanted, sent; /* batches in all */
+} flushes[] = {
+    {"fine", 0, true, STORE_OK, 70, 3},
+    {"some are under way", 10, true, STORE_OK, 70, 3},
+    {"away", 0, false, STORE_OK, 0, 0},
+    {"refused", 0, true, STORE_ERROR, 0, 1},
+    {"no answer", 0, true, STORE_TIMEOUT, 0, 1},
+    {"no answer for those under way", 10, true, STORE_TIMEOUT, 0, 1},
+};
+
+static void flush_table(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof flushes / sizeof flushes[0]; i++) {
+        fake.hold = true;
+        fake.sent = 0;
+        fake.status = flushes[i].status;
+        for (unsigned n = 0; n < 70; n++) {
+            fake_ms += 1000;
+            events_put(events, EVENTS_SITE, "ready");
+            if (n + 1 == flushes[i].under_way)
+                events_push(events);
+        }
+        fake.up = flushes[i].up;
+        flushed = 0;
+        events_flush(events, on_flushed, NULL);
+        fake_release();
+        for (int turn = 0; turn < 10; turn++)
+            event_base_loop(base, EVLOOP_NONBLOCK);
+        if (flushed != 1 || length() != flushes[i].wanted || fake.sent != flushes[i].sent)
+            fail_msg("%s: %u, %zu in %zu", flushes[i].label, flushed, length(), fake.sent);
+        fake.up = true;
+        fake.status = STORE_OK;
+        while (fake_del(KEY), push(), length() > 0)
+            ;
+    }
+    assert_int_equal(dropped, 0);
+}
+
 static void freed_under_way(void **state)
 {
     (void)state;
     fake.hold = true;
     events_put(events, EVENTS_SITE, "stopping");
-    events_push(events);
+    events_flush(events, on_flushed, NULL);
     events_free(events);
     events = NULL;
     fake_release();
     event_base_loop(base, EVLOOP_NONBLOCK);
     assert_int_equal(length(), 1);
+    assert_int_equal(flushed, 0); /* whom it is to tell may be gone, too */
 }
 
 static void without_redis(void **state)
@@ -241,7 +293,8 @@ static void without_redis(void **state)
 
     (void)state;
     events_put(lone, EVENTS_SITE, "ready");
-    events_push(lone);
+    events_flush(lone, on_flushed, NULL);
+    assert_int_equal(flushed, 1);
     events_free(lone);
     assert_int_equal(length(), 0);
 }
@@ -256,6 +309,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rate_table, setup, teardown),
         cmocka_unit_test_setup_teardown(away_for_long, setup, teardown),
         cmocka_unit_test_setup_teardown(full_while_under_way, setup, teardown),
+        cmocka_unit_test_setup_teardown(flush_table, setup, teardown),
         cmocka_unit_test_setup_teardown(freed_under_way, setup, teardown),
         cmocka_unit_test_setup_teardown(without_redis, setup, teardown),
     };

@@ -18,6 +18,7 @@
 static struct event_base *base;
 static struct clock wall;
 static struct top *top;
+static unsigned flushed;
 
 static int setup(void **state)
 {
@@ -26,6 +27,7 @@ static int setup(void **state)
     fake_open(base);
     clock_set_unix(&wall, INT64_C(1795305590000)); /* 2026-11-21 23:59:50 UTC */
     top = top_new(base, &wall, (struct store *)&fake, "t1");
+    flushed = 0;
     return top ? 0 : -1;
 }
 
@@ -44,9 +46,15 @@ static void add(enum top_list list, const char *name, unsigned times)
         top_add(top, list, name);
 }
 
+static void on_flushed(void *arg)
+{
+    (void)arg;
+    flushed++;
+}
+
 static void push(void)
 {
-    top_push(top);
+    top_flush(top, on_flushed, NULL);
     event_base_loop(base, EVLOOP_NONBLOCK);
     event_base_loop(base, EVLOOP_NONBLOCK);
 }
@@ -144,17 +152,51 @@ static void flood(void **state)
     assert_score(NETS, "[198.51.100.0/24]", "2500");
 }
 
+/* Told once: when the last of it has been answered, well or not, or at once. */
+static void flush_tells_its_end(void **state)
+{
+    char name[32];
+
+    (void)state;
+    fake.hold = true;
+    for (int i = 0; i < 70; i++) { /* more than goes at a time */
+        snprintf(name, sizeof name, "[192.0.2.%d/32]", i);
+        add(TOP_BYPASS, name, 1);
+    }
+    add(TOP_DOMAINS, "example.com", 5);
+    top_flush(top, on_flushed, NULL);
+    assert_int_equal(fake.sent, 3);
+    assert_int_equal(flushed, 0);
+    fake_release();
+    while (!flushed)
+        event_base_loop(base, EVLOOP_ONCE);
+    assert_int_equal(fake_key(NETS, false)->fields, 70);
+    assert_score(DOMAINS, "example.com", "5");
+    push(); /* nothing */
+    assert_int_equal(flushed, 2);
+    add(TOP_DOMAINS, "example.com", 1);
+    fake.up = false;
+    push();
+    assert_int_equal(flushed, 3);
+    fake.up = true;
+    fake.status = STORE_TIMEOUT;
+    push();
+    assert_int_equal(flushed, 4);
+    assert_int_equal(fake.sent, 4);
+}
+
 static void freed_under_way(void **state)
 {
     (void)state;
     fake.hold = true;
     add(TOP_DOMAINS, "example.com", 1);
-    top_push(top);
+    top_flush(top, on_flushed, NULL);
     top_free(top);
     top = NULL;
     fake_release();
     event_base_loop(base, EVLOOP_NONBLOCK);
     assert_score(DOMAINS, "example.com", "1");
+    assert_int_equal(flushed, 0); /* whom it is to tell may be gone, too */
 }
 
 static void without_redis(void **state)
@@ -164,7 +206,8 @@ static void without_redis(void **state)
 
     (void)state;
     top_add(lone, TOP_BYPASS, "[198.51.100.0/24]");
-    top_push(lone);
+    top_flush(lone, on_flushed, NULL);
+    assert_int_equal(flushed, 1);
     assert_int_equal(top_get(lone, TOP_BYPASS, item, 4), 1);
     assert_string_equal(item[0].name, "[198.51.100.0/24]");
     assert_int_equal(top_get(lone, TOP_DOMAINS, item, 4), 0);
@@ -178,6 +221,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(next_day, setup, teardown),
         cmocka_unit_test_setup_teardown(trouble_table, setup, teardown),
         cmocka_unit_test_setup_teardown(flood, setup, teardown),
+        cmocka_unit_test_setup_teardown(flush_tells_its_end, setup, teardown),
         cmocka_unit_test_setup_teardown(freed_under_way, setup, teardown),
         cmocka_unit_test_setup_teardown(without_redis, setup, teardown),
     };
