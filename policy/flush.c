@@ -137,22 +137,36 @@ static void look_at_order(const struct flush *flush, struct route_facts *facts,
     candidates_fill(flush, facts, addr, out);
 }
 
-/* A domain without a route goes by its MX records, as one with route primary does. */
+/* A domain without a route goes by its MX records, as one with route primary does, and so does one
+ * with route srv that has no SRV records. */
+static enum conf_route find_route(const struct flush *flush, const struct conf_domain *section)
+{
+    enum conf_route route = section->routing.route;
+    const struct facts *srv;
+
+    if (route == CONF_ROUTE_SRV) {
+        srv = fetch_peek_stale(flush->parts.fetch, FACTS_SRV, section->domain, FETCH_OWN);
+        if (route_goes_by_mx(srv))
+            route = CONF_ROUTE_OFF;
+        facts_unref(srv);
+    }
+    return route == CONF_ROUTE_OFF ? CONF_ROUTE_PRIMARY : route;
+}
+
 static void look_at(const struct flush *flush, const struct conf_domain *section,
                     struct candidates *out)
 {
     struct address address = {0};
     struct order order;
     struct route_facts facts = {.address = &address, .order = &order};
-    enum facts_kind kind = section->routing.route == CONF_ROUTE_SRV ? FACTS_SRV : FACTS_MX;
     const struct route_self self = site_self(flush->parts.site);
+    enum facts_kind kind;
 
     out->count = 0;
     snprintf(address.domain, sizeof address.domain, "%s", section->domain);
     facts.plan = (struct route_plan){
-        .route = section->routing.route, .section = section, .routing = &section->routing};
-    if (facts.plan.route == CONF_ROUTE_OFF)
-        facts.plan.route = CONF_ROUTE_PRIMARY;
+        .route = find_route(flush, section), .section = section, .routing = &section->routing};
+    kind = facts.plan.route == CONF_ROUTE_SRV ? FACTS_SRV : FACTS_MX;
     if (facts.plan.route == CONF_ROUTE_POOL) {
         facts.order = NULL;
         look_at_pool(flush, &facts, &self, out);

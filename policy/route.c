@@ -254,22 +254,33 @@ static void decide_unknown(const struct route_facts *facts, struct route_choice 
     decide(out, facts->plan.route == CONF_ROUTE_PRIMARY ? ROUTE_NOTHING : ROUTE_NOTFOUND, why);
 }
 
+/* Why an answer to the SRV question, which is no failure, leaves mail to the MX; NULL: it does not. */
+static const char *explain_no_srv(const struct facts *srv)
+{
+    switch (srv->state) {
+    case FACTS_NXDOMAIN:
+    case FACTS_NONE: return "no SRV records";
+    case FACTS_NULL: return "SRV target \".\": no such service (RFC 2782)";
+    case FACTS_OK:
+        return srv->warnings & FACTS_WARN_NULL ? "a target \".\" among other SRV records" : NULL;
+    case FACTS_FAIL: break;
+    }
+    return NULL;
+}
+
+bool route_goes_by_mx(const struct facts *srv)
+{
+    return srv && explain_no_srv(srv) != NULL;
+}
+
 /* What SRV records alone settle: without any, mail goes by the MX. True when they do. */
 static bool settle_srv(const struct route_facts *facts, struct route_choice *out)
 {
-    const struct order *order = facts->order;
-    const char *why = NULL;
+    const struct facts *srv = facts->order ? facts->order->mx : NULL;
+    const char *why = "the SRV records could not be had";
 
-    switch (order ? order->state : FACTS_FAIL) {
-    case FACTS_FAIL: why = "the SRV records could not be had"; break;
-    case FACTS_NXDOMAIN:
-    case FACTS_NONE: why = "no SRV records"; break;
-    case FACTS_NULL: why = "SRV target \".\": no such service (RFC 2782)"; break;
-    case FACTS_OK:
-        if (order->mx && (order->mx->warnings & FACTS_WARN_NULL))
-            why = "a target \".\" among other SRV records";
-        break;
-    }
+    if (srv && srv->state != FACTS_FAIL)
+        why = explain_no_srv(srv);
     if (why)
         decide(out, ROUTE_NOTFOUND, why);
     return why;

@@ -85,6 +85,10 @@ bool route_is_self(const struct route_self *self, const char *name, const struct
 /* A weight said by hand about a host of the plan, in the unit of its hosts' weights. */
 uint32_t route_weight(const struct route_plan *plan, uint32_t weight);
 
+/* Whether a domain's SRV records, FACTS_SRV or NULL, are known to leave its mail to the MX: there are
+ * none, or one that says so. */
+bool route_goes_by_mx(const struct facts *srv);
+
 /* random is used for stick = none only. */
 void route_choose(const struct route_facts *facts, uint64_t random, struct route_choice *out);
 

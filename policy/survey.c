@@ -9,6 +9,7 @@
 #include "cache/local.h"
 #include "policy/gather.h"
 #include "policy/override.h"
+#include "policy/route.h"
 #include "policy/site.h"
 #include "policy/watch.h"
 
@@ -248,6 +249,20 @@ static bool see(struct survey *survey, const struct visit *visit)
     return true;
 }
 
+/* Whether its queue is flushed by what its MX records name (flush.c). */
+static bool is_flushed_by_mx(struct survey *survey, const struct conf_domain *domain)
+{
+    const struct facts *srv;
+    bool goes;
+
+    if (!domain->flush || domain->routing.route != CONF_ROUTE_SRV)
+        return domain->flush && domain->routing.route == CONF_ROUTE_OFF;
+    srv = fetch_peek_stale(survey->parts.fetch, FACTS_SRV, domain->domain, FETCH_OWN);
+    goes = route_goes_by_mx(srv);
+    facts_unref(srv);
+    return goes;
+}
+
 static bool visit_domain(struct survey *survey, const struct conf_domain *domain)
 {
     struct visit mx = {.survey = survey, .domain = domain, .kind = FACTS_MX};
@@ -259,8 +274,7 @@ static bool visit_domain(struct survey *survey, const struct conf_domain *domain
         return true;
     if (domain->guard.mode != CONF_MODE_OFF)
         mx.purposes |= WATCH_GUARD;
-    if (route == CONF_ROUTE_MX || route == CONF_ROUTE_PRIMARY ||
-        (domain->flush && route == CONF_ROUTE_OFF))
+    if (route == CONF_ROUTE_MX || route == CONF_ROUTE_PRIMARY || is_flushed_by_mx(survey, domain))
         mx.purposes |= WATCH_ROUTE;
     if (mx.purposes && !see(survey, &mx))
         return false;

@@ -7,6 +7,7 @@
 #define FLUSH   "flush = \"127.0.0.1:25\" "
 #define PRIMARY "domain \"q.example.com\" { route = \"primary\" " FLUSH "}\n"
 #define OFF     "domain \"off.example.com\" { guard { mode = \"off\" } " FLUSH "}\n"
+#define SRV     "domain \"srv.example.com\" { guard { mode = \"off\" } route = \"srv\" " FLUSH "}\n"
 #define POOL                                                                                       \
     "domain \"pool.example.com\" { route = \"pool g\" " FLUSH "}\n"                                \
     "pool \"g\" { tier \"10\" { host \"192.0.2.81\" { } host \"192.0.2.82\" { } }\n"               \
@@ -125,6 +126,44 @@ static void pool_tier_by_tier(void **state)
     world_run(MINUTE);
     expect_etrns("");
     site_close(&site);
+}
+
+/* Route srv goes by the MX where no SRV record is, and so does the flush; else by the records. */
+static void srv_with_and_without_records(void **state)
+{
+    static const struct {
+        const char *records, *host; /* that goes down and comes back */
+        const char *etrns;
+    } cases[] = {
+        {"none", MX1, "srv.example.com"},
+        {"nxdomain", MX1, "srv.example.com"},
+        {"null", MX1, "srv.example.com"},
+        {"10 0 25 a.example.net", MX1, ""},
+        {"fail", MX1, ""},
+        {"10 0 25 a.example.net", "192.0.2.81", "srv.example.com"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct site site;
+
+        world_open();
+        site_zone();
+        world_set_mx("srv.example.com", "10 mx1.example.com,20 mx2.example.com");
+        world_set_srv("srv.example.com", cases[i].records);
+        world_set_addr("a.example.net", "192.0.2.81");
+        world_set_host(MX1, WORLD_SMTP_UP, NULL);
+        world_set_host("192.0.2.81", WORLD_SMTP_UP, NULL);
+        site = (struct site){.mx2 = world_start(SITE_CONF("mx2.example.com", SRV), MX2)};
+        world_run(5 * MINUTE);
+        expect_etrns("");
+        world_set_host(cases[i].host, WORLD_SMTP_REFUSED, NULL);
+        world_run(MINUTE);
+        world_set_host(cases[i].host, WORLD_SMTP_UP, NULL);
+        world_run(MINUTE);
+        expect_etrns(cases[i].etrns);
+        site_close(&site);
+    }
 }
 
 static void drained_and_ready(void **state)
@@ -386,6 +425,7 @@ int replay_flush(void)
         cmocka_unit_test(guarded_or_not),
         cmocka_unit_test(primary_flushes_nothing),
         cmocka_unit_test(pool_tier_by_tier),
+        cmocka_unit_test(srv_with_and_without_records),
         cmocka_unit_test(drained_and_ready),
         cmocka_unit_test(server_is_away),
         cmocka_unit_test(server_is_away_for_long),
