@@ -1,6 +1,7 @@
 /*
- * The command report: the daily counters of all nodes, read one key after another, so that no answer
- * is long and nobody else waits for Redis because of it.
+ * The command report: the daily counters of all nodes, read some keys at a time: so many that a
+ * distant Redis does not keep whoever asks waiting, and so few that no answer is long and nobody else
+ * waits for Redis because of it.
  *
  * There is no list of all nodes that ever were, and SCAN over a site's keys is not worth its cost.
  * Asked for are this node, those alive, and the MX hosts of configured domains as known here, which
@@ -20,13 +21,19 @@
 #include <string.h>
 
 enum { DAYS_DEFAULT = 7, DAYS_MAX = 35, NODES_MAX = 64, DAY = 86400 };
+enum {
+    KEYS_TOGETHER = 32,     /* at most: 70 answers for the most that can be asked for */
+    FIELDS_TOGETHER = 8192, /* about: some 400 kB */
+};
 
 struct gathering {
     struct control_ask *ask;
     struct report report;
     int64_t today; /* Unix seconds, within it */
-    unsigned days, day;
-    size_t count, node; /* node[node] is the one being read */
+    unsigned days;
+    size_t count;
+    size_t key, together; /* the days of the first node, then of the next: the first one being read,
+                             and how many */
     char name[NODES_MAX][NAME_SIZE];
     bool found[NODES_MAX];
 };
@@ -99,8 +106,14 @@ static void give_up(struct gathering *gathering, const char *why)
 
 static void read_next(struct gathering *gathering);
 
-/* A list of fields and values; counts are digits, and whatever else stands there is none. */
-static void take(struct gathering *gathering, const struct store_reply *reply)
+static size_t keys_left(const struct gathering *gathering)
+{
+    return gathering->count * gathering->days - gathering->key;
+}
+
+/* A list of fields and values; counts are digits, and whatever else stands there is none. A key of
+ * another type is nobody's counters, and no list. How many fields. */
+static size_t take(struct gathering *gathering, size_t key, const struct store_reply *reply)
 {
     size_t count = store_reply_count(reply);
 
@@ -108,47 +121,63 @@ static void take(struct gathering *gathering, const struct store_reply *reply)
         const char *field = store_reply_text(store_reply_at(reply, i), NULL);
         const char *value = store_reply_text(store_reply_at(reply, i + 1), NULL);
         if (field && value && value[strspn(value, "0123456789")] == '\0')
-            report_add(&gathering->report, field, strtoull(value, NULL, 10), gathering->day < 2);
+            report_add(&gathering->report, field, strtoull(value, NULL, 10),
+                       key % gathering->days < 2);
     }
     if (count > 0)
-        gathering->found[gathering->node] = true;
+        gathering->found[key / gathering->days] = true;
+    return count / 2;
 }
 
 static void on_read(void *arg, enum store_status status, const struct store_reply *const *reply,
                     size_t count)
 {
     struct gathering *gathering = arg;
+    size_t longest = 1;
 
-    /* A key of another type is nobody's counters. */
     if (status != STORE_OK && status != STORE_ERROR) {
         give_up(gathering, "Redis does not answer");
         return;
     }
-    if (count == 1)
-        take(gathering, reply[0]);
-    if (++gathering->day == gathering->days) {
-        gathering->day = 0;
-        gathering->node++;
+    for (size_t i = 0; i < count; i++) {
+        size_t fields = take(gathering, gathering->key + i, reply[i]);
+        longest = fields > longest ? fields : longest;
     }
+    gathering->key += gathering->together;
+    gathering->together = FIELDS_TOGETHER / longest; /* the next ones are likely to be as long */
     read_next(gathering);
+}
+
+static void add_read(const struct gathering *gathering, size_t key, struct store_batch *batch)
+{
+    const struct conversation *conversation = gathering->ask->conversation;
+    char day[KEYS_DAY_SIZE], text[KEYS_SIZE];
+
+    day_text(gathering, (unsigned)(key % gathering->days), day);
+    store_batch_add(batch, "HGETALL",
+                    keys_stat(conversation->conf->cache.prefix,
+                              gathering->name[key / gathering->days], day, text),
+                    NULL);
 }
 
 static void read_next(struct gathering *gathering)
 {
-    const struct conversation *conversation = gathering->ask->conversation;
     struct store_batch *batch;
-    char day[KEYS_DAY_SIZE], key[KEYS_SIZE];
 
-    if (gathering->node == gathering->count || !gathering->ask->peer) {
+    if (keys_left(gathering) == 0 || !gathering->ask->peer) {
         finish(gathering);
         return;
     }
+    if (gathering->together > KEYS_TOGETHER)
+        gathering->together = KEYS_TOGETHER;
+    if (gathering->together > keys_left(gathering))
+        gathering->together = keys_left(gathering);
+    if (gathering->together == 0) /* the first key, or long ones */
+        gathering->together = 1;
     batch = store_batch_new(false);
-    store_batch_add(batch, "HGETALL",
-                    keys_stat(conversation->conf->cache.prefix, gathering->name[gathering->node],
-                              day_text(gathering, gathering->day, day), key),
-                    NULL);
-    if (!store_send(conversation->store, batch, on_read, gathering))
+    for (size_t i = 0; i < gathering->together; i++)
+        add_read(gathering, gathering->key + i, batch);
+    if (!store_send(gathering->ask->conversation->store, batch, on_read, gathering))
         give_up(gathering, "Redis cannot be reached");
 }
 

@@ -255,6 +255,44 @@ static void report_adds_nodes_and_days(void **state)
     site_close(&site);
 }
 
+/* Twenty hosts of a domain, the first of them numbered so. */
+static void have_many_hosts(const char *domain, int first)
+{
+    char set[1024] = "";
+
+    for (int i = first; i < first + 20; i++)
+        snprintf(set + strlen(set), sizeof set - strlen(set), "%s10 n%d.example.com",
+                 *set ? "," : "", i);
+    world_set_mx(domain, set);
+}
+
+/* Five weeks of many nodes, of a Redis at the other end of the world. */
+static void report_of_many_nodes(void **state)
+{
+    struct site site = site_open();
+    char command[128];
+    const char *reply;
+
+    (void)state;
+    have_many_hosts(DETECT, 0);
+    have_many_hosts("tag.example.com", 20);
+    world_run(61 * MINUTE); /* they are looked up again */
+    for (int i = 0; i < 40; i++) {
+        snprintf(command, sizeof command,
+                 "HINCRBY mxw1:stat:n%d.example.com:202701%02d bypass:" DETECT " 1", i,
+                 15 - i % 15);
+        world_redis(command);
+    }
+    world_set_redis_latency(80);
+    reply = report(site.mx1, "35");
+    expect_part(reply, "\"n0.example.com\"");
+    expect_part(reply, "\"n39.example.com\"");
+    expect_part(reply, "\"judged\":0,\"bypass\":40,");
+    assert_in_range(world_took(), 47 * 80, 50 * 80 - 1); /* one, then 32 at a time, of 42 * 35 */
+    world_set_redis_latency(1);
+    site_close(&site);
+}
+
 int replay_report(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +300,7 @@ int replay_report(void)
         cmocka_unit_test(messages_are_counted), cmocka_unit_test(others_are_the_rest),
         cmocka_unit_test(end_of_the_daemon),    cmocka_unit_test(end_is_told),
         cmocka_unit_test(end_without_redis),    cmocka_unit_test(report_adds_nodes_and_days),
+        cmocka_unit_test(report_of_many_nodes),
     };
 
     return cmocka_run_group_tests_name("replay-report", tests, NULL, NULL);
