@@ -130,15 +130,23 @@ static bool socket_takes(const struct conf_socket *socket, const char *network)
     return net_addr_parse(host, &addr) && address_takes(&socket->addr, &addr);
 }
 
+/* Where mxwarden listens, by kind. */
+static void sockets_of(const struct conf *conf, struct conf_sockets out[KINDS])
+{
+    out[KIND_POLICY] = conf->listen.policy;
+    out[KIND_MILTER] = (struct conf_sockets){1, (struct conf_socket *)&conf->listen.milter};
+    out[KIND_MAP] = conf->listen.socketmap;
+}
+
 /* The kind whose socket has this path or address; KINDS where none has. */
 static enum kind find_socket(const struct conf *conf, const char *path, const char *network)
 {
-    const struct conf_sockets milter = {1, (struct conf_socket *)&conf->listen.milter};
-    const struct conf_sockets *of[KINDS] = {&conf->listen.policy, &milter, &conf->listen.socketmap};
+    struct conf_sockets of[KINDS];
 
+    sockets_of(conf, of);
     for (enum kind kind = 0; kind < KINDS; kind++)
-        for (size_t i = 0; i < of[kind]->count; i++) {
-            const struct conf_socket *item = &of[kind]->item[i];
+        for (size_t i = 0; i < of[kind].count; i++) {
+            const struct conf_socket *item = &of[kind].item[i];
             if (item->path ? path && strcmp(path, item->path) == 0
                            : network && socket_takes(item, network))
                 return kind;
@@ -154,6 +162,12 @@ static const char *endpoint_path(const char *endpoint)
     return strncmp(endpoint, "local:", 6) == 0 ? endpoint + 6 : NULL;
 }
 
+static void queue_directory(const struct postconf_text *postconf, char *out, size_t size)
+{
+    if (!postconf_get(postconf, NULL, "queue_directory", out, size))
+        snprintf(out, size, "/var/spool/postfix");
+}
+
 /* Where that path is for the service: its root is the queue directory when it is chrooted, and a
  * relative path is always below that. */
 static void real_path(const struct checking *checking, const struct postconf_service *service,
@@ -166,16 +180,51 @@ static void real_path(const struct checking *checking, const struct postconf_ser
         snprintf(out, size, "%s", path);
         return;
     }
-    if (!postconf_get(postconf, NULL, "queue_directory", queue, sizeof queue))
-        strcpy(queue, "/var/spool/postfix");
+    queue_directory(postconf, queue, sizeof queue);
     snprintf(out, size, "%s/%s", queue, *path == '/' ? path + 1 : path);
+}
+
+/* The listening socket of that kind that a chrooted service could reach, as it would name it; NULL
+ * where there is none. */
+static const char *path_in_jail(const struct checking *checking, enum kind kind)
+{
+    const struct conf *conf = checking->world->conf;
+    struct conf_sockets of[KINDS];
+    char queue[WORD_SIZE];
+    size_t length;
+
+    sockets_of(conf, of);
+    queue_directory(&checking->world->postconf, queue, sizeof queue);
+    length = strlen(queue);
+    for (size_t i = 0; i < of[kind].count; i++) {
+        const char *path = of[kind].item[i].path;
+        if (path && strncmp(path, queue, length) == 0 && path[length] == '/')
+            return path + length + 1;
+    }
+    return NULL;
+}
+
+/* What to do about a socket that is not there: real is where the service looks for it. */
+static void mend_absent(const struct checking *checking, const struct reference *reference,
+                        const char *real, char *out, size_t size)
+{
+    const char *jailed = path_in_jail(checking, reference->kind);
+
+    if (!postconf_is_chrooted(&checking->world->postconf, reference->service) ||
+        find_socket(checking->world->conf, real, NULL) != KINDS)
+        snprintf(out, size, "start mxwardend and mxwarden-milter, or correct the path");
+    else if (jailed)
+        snprintf(out, size, "the service is chrooted: name it unix:%s", jailed);
+    else
+        snprintf(out, size,
+                 "the service is chrooted: let listen.%s have \"unix:%s\", or set its chroot "
+                 "column in master.cf to n",
+                 kind_names[reference->kind], real);
 }
 
 static void say_reach(struct checking *checking, const struct reference *reference,
                       const char *real, enum mtacheck_reach reach)
 {
-    const struct postconf_service *service = reference->service;
-    bool chrooted = postconf_is_chrooted(&checking->world->postconf, service);
     const char *mend = "", *what = "answers";
     enum mtacheck_level level = MTACHECK_ERROR;
     char add[3 * WORD_SIZE];
@@ -184,14 +233,8 @@ static void say_reach(struct checking *checking, const struct reference *referen
     case MTACHECK_REACHED: level = MTACHECK_OK; break;
     case MTACHECK_ABSENT:
         what = "does not exist";
-        mend = "start mxwardend and mxwarden-milter, or correct the path";
-        if (chrooted && find_socket(checking->world->conf, real, NULL) == KINDS) {
-            snprintf(add, sizeof add,
-                     "the service is chrooted: let listen.%s have \"unix:%s\", or set its chroot "
-                     "column in master.cf to n",
-                     kind_names[reference->kind], real);
-            mend = add;
-        }
+        mend_absent(checking, reference, real, add, sizeof add);
+        mend = add;
         break;
     case MTACHECK_NO_SOCKET:
         what = "is no socket";
@@ -532,6 +575,11 @@ static void check_whole(struct checking *checking)
         mtacheck_add(checking->findings, MTACHECK_WARNING,
                      "add socketmap:unix:PATH:transport to transport_maps",
                      "domains have routes, but this Postfix does not ask for them");
+    if (!has_guard(conf) && !has_routes(conf) && !checking->found[KIND_MILTER] &&
+        !checking->found[KIND_POLICY] && !checking->found[KIND_MAP])
+        mtacheck_add(checking->findings, MTACHECK_WARNING,
+                     "mxwardend(8), ATTACHING POSTFIX, has the lines for main.cf",
+                     "this Postfix asks mxwarden nothing");
     if (number > 0 && number < 3005 && checking->found[KIND_MAP])
         mtacheck_add(checking->findings, MTACHECK_ERROR, "use Postfix 3.5 or newer",
                      "Postfix %s does not know lists of next hops, which routes are made of",

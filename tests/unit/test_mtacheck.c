@@ -309,6 +309,74 @@ static void endpoint_table(void **state)
     }
 }
 
+/* Who is chrooted is told the name of the socket that is inside, else to let one be there. */
+static void chroot_mends(void **state)
+{
+    static const struct {
+        const char *label, *settings, *wanted;
+    } table[] = {
+        {"outside, one inside",
+         COMMON MILTERS RECIPIENT("{ unix:" RUN "policy.sock" POLICY_OPTIONS),
+         "the service is chrooted: name it unix:mxwarden/policy.sock"},
+        {"inside, by its whole path",
+         COMMON MILTERS RECIPIENT("{ unix:" JAIL "policy.sock" POLICY_OPTIONS),
+         "the service is chrooted: name it unix:mxwarden/policy.sock"},
+        {"outside, none inside", COMMON MILTERS,
+         "the service is chrooted: let listen.milter have "
+         "\"unix:/var/spool/postfix/run/mxwarden/milter.sock\", or set its chroot column in "
+         "master.cf to n"},
+    };
+    const char *path_state = NULL;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct mtacheck_world world = {.postconf = {table[i].settings, JAILED OTHERS, ""},
+                                       .conf = &conf,
+                                       .reach = fake_reach,
+                                       .arg = &path_state};
+        struct mtacheck findings = {0};
+        bool told = false;
+
+        mtacheck_run(&world, &findings);
+        for (size_t f = 0; f < findings.count; f++)
+            told |= strcmp(findings.item[f].mend, table[i].wanted) == 0;
+        if (!told)
+            fail_msg("%s: nobody says: %s", table[i].label, table[i].wanted);
+        mtacheck_clear(&findings);
+    }
+}
+
+/* A configuration without domains has nothing to miss; that nobody asks is told all the same. */
+static void nobody_asks(void **state)
+{
+    static const struct {
+        const char *label, *settings, *wanted;
+    } table[] = {
+        {"nothing", COMMON, "warning: this Postfix asks mxwarden nothing"},
+        {"the milter", COMMON MILTERS, ""},
+        {"the map", COMMON MAPS, ""},
+        {"the policy service", COMMON RECIPIENT("{ unix:" RUN "policy.sock" POLICY_OPTIONS), ""},
+    };
+    const char *path_state = NULL;
+    struct conf empty = conf;
+
+    (void)state;
+    empty.domain_count = 0;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        struct mtacheck_world world = {.postconf = {table[i].settings, SMTPD OTHERS, ""},
+                                       .conf = &empty,
+                                       .reach = fake_reach,
+                                       .arg = &path_state};
+        struct mtacheck findings = {0};
+        char got[FINDINGS_TEXT];
+
+        mtacheck_run(&world, &findings);
+        findings_format(table[i].label, &findings, got);
+        assert_string_equal(got, table[i].wanted);
+        mtacheck_clear(&findings);
+    }
+}
+
 static void needs_feed_is_enough(void **state)
 {
     struct conf fed = conf;
@@ -348,10 +416,9 @@ static void small_parsers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_table),
-        cmocka_unit_test(endpoint_table),
-        cmocka_unit_test(needs_feed_is_enough),
-        cmocka_unit_test(small_parsers),
+        cmocka_unit_test(check_table),          cmocka_unit_test(endpoint_table),
+        cmocka_unit_test(needs_feed_is_enough), cmocka_unit_test(chroot_mends),
+        cmocka_unit_test(nobody_asks),          cmocka_unit_test(small_parsers),
     };
     return cmocka_run_group_tests_name("mtacheck", tests, NULL, NULL);
 }
