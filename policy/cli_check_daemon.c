@@ -6,6 +6,7 @@
 
 #include "policy/conf.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -81,11 +82,24 @@ static bool is_of_interest(const struct conf_domain *domain)
             domain->routing.route != CONF_ROUTE_OFF);
 }
 
+/* Of those that could not be had: one line for all, which is what a resolver that is away makes. */
+static void tell_unknown(size_t unknown, const char *first, struct mtacheck *findings)
+{
+    if (unknown > 0)
+        mtacheck_add(findings, MTACHECK_WARNING,
+                     "see whether the resolvers answer (dns.servers, or /etc/resolv.conf, which is "
+                     "read at the start and at a reload)",
+                     "the DNS does not tell the mail servers of %zu domain%s, such as %s: the "
+                     "guard accepts everybody there",
+                     unknown, unknown == 1 ? "" : "s", first);
+}
+
 /* A daemon that stops answering is not asked on. */
 static void check_domains(const char *path, const struct conf *conf,
                           struct cli_check_standings *standings, struct mtacheck *findings)
 {
-    const char *why;
+    const char *why, *state, *first = "";
+    size_t unknown = 0;
 
     for (size_t i = 0; i < conf->domain_count && standings->count < CLI_CHECK_DOMAINS; i++) {
         const char *domain = conf->domain[i].domain;
@@ -95,12 +109,16 @@ static void check_domains(const char *path, const struct conf *conf,
         json_t *reply = cli_ask_quietly(path, request, &why);
         json_decref(request);
         if (!reply)
-            return;
+            break;
+        state = json_string_value(json_object_get(reply, "state"));
+        if (state && strcmp(state, "fail") == 0 && unknown++ == 0)
+            first = domain;
         snprintf(standings->item[standings->count].domain, NAME_SIZE, "%s", domain);
         standings->item[standings->count++].standing = standing_of(json_object_get(reply, "order"));
         take_findings(domain, reply, findings);
         json_decref(reply);
     }
+    tell_unknown(unknown, first, findings);
 }
 
 void cli_check_daemon(const struct cli *cli, const struct conf *conf,
@@ -111,7 +129,8 @@ void cli_check_daemon(const struct cli *cli, const struct conf *conf,
     json_t *reply = cli_ask_quietly(path, request, &why);
 
     if (!reply) {
-        mtacheck_add(findings, MTACHECK_WARNING, "start it, or run this as root",
+        mtacheck_add(findings, MTACHECK_WARNING,
+                     strcmp(why, strerror(EACCES)) == 0 ? "run this as root" : "start it",
                      "mxwardend does not answer at %s: %s", path, why);
     } else {
         file = json_string_value(json_object_get(reply, "config"));

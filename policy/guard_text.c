@@ -35,6 +35,8 @@ static void order_fact(const struct guard_facts *facts, char *out, size_t size)
         snprintf(out, size, "not asked for");
     else if (!mx)
         snprintf(out, size, "could not be had in time");
+    else if (mx->state == FACTS_FAIL)
+        snprintf(out, size, "could not be had: no answer of the DNS can be used");
     else
         snprintf(out, size, "%s, %zu hosts, %s %" PRId64 " s ago%s", facts_state_name(mx->state),
                  facts->order->count, mx->own ? "resolved here" : "by Redis, fetched",

@@ -33,7 +33,9 @@ static const char *hint_of(enum guard_reason reason)
     case GUARD_NO_LISTENER:
         return "the mail server did not say which address was reached (Postfix before 3.2, or a "
                "listener on every address without {if_addr})";
-    case GUARD_DNS_FAIL: return "mxwarden mx DOMAIN shows what the DNS said";
+    case GUARD_DNS_FAIL:
+        return "see whether the resolvers answer: dns.servers, or /etc/resolv.conf, which is read "
+               "at the start and at a reload";
     case GUARD_OFF_MX:
         return "if this address stands for another one (NAT, a balancer), say so in `listeners`";
     case GUARD_BETTER_DOWN:

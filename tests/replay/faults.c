@@ -485,12 +485,16 @@ static void dns_fails_for_a_cold_domain(void **state)
         site_start(SITE_CONF("mx1.example.com", ""),
                    SITE_CONF("mx2.example.com", "domain \"*\" { guard { mode = \"defer\" } }\n"));
     struct world_mail mail = stranger();
+    const char *reply;
 
     (void)state;
     world_set_dns(WORLD_DNS_SILENT);
     mail.recipient = "u@cold.example";
     expect_accept(site.mx2, &mail, "dns-fail");
     assert_in_range(world_took(), 0, 1500);
+    reply = world_control(site.mx2, "{\"command\": \"explain\", \"client\": \"198.51.100.7\", "
+                                    "\"listener\": \"192.0.2.20\", \"rcpt\": \"u@cold.example\"}");
+    assert_non_null(strstr(reply, "could not be had: no answer of the DNS can be used"));
     world_run(MINUTE);
     world_set_dns(WORLD_DNS_SERVFAIL);
     expect_accept(site.mx2, &mail, "dns-fail");

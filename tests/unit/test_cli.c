@@ -60,6 +60,12 @@ static const struct {
      "\"expires\":2,\"age\":10,\"origin\":\"dns\",\"order\":[{\"preference\":10,\"host\":"
      "\"mx1.example.com\",\"addresses\":[\"[192.0.2.10]\",\"[2001:db8::1]\"],\"state\":\"ok\"}],"
      "\"findings\":[{\"level\":\"warning\",\"what\":\"there is only one host\"}]}\n"},
+    {"{\"command\":\"mx\",\"domain\":\"dark1.example\"}",
+     "{\"status\":\"refused\",\"message\":\"dark1.example: not now\",\"domain\":\"dark1.example\","
+     "\"state\":\"fail\",\"order\":[],\"findings\":[]}\n"},
+    {"{\"command\":\"mx\",\"domain\":\"dark2.example\"}",
+     "{\"status\":\"refused\",\"message\":\"dark2.example: not now\",\"domain\":\"dark2.example\","
+     "\"state\":\"fail\",\"order\":[],\"findings\":[]}\n"},
     {"{\"command\":\"explain\",\"client\":\"198.51.100.7\",\"listener\":\"192.0.2.20\",\"rcpt\":"
      "\"u@example.com\",\"helo\":\"a.example\"}",
      "{\"status\":\"ok\",\"verdict\":\"accept\",\"reason\":\"best\",\"reply\":\"DUNNO\",\"domain\":"
@@ -335,6 +341,37 @@ static void check(void **state)
     result_clear(&got);
 }
 
+/* Domains that the DNS says nothing of are told in one line, and not those that it knows. */
+static void check_without_dns(void **state)
+{
+    struct result got;
+    FILE *conf = fopen(file, "a");
+
+    (void)state;
+    assert_non_null(conf);
+    fputs(
+        "domain \"example.com\" { }\ndomain \"dark1.example\" { }\ndomain \"dark2.example\" { }\n",
+        conf);
+    fclose(conf);
+    got = run("-c FILE check");
+    expect_part(&got, "warning: the DNS does not tell the mail servers of 2 domains, such as "
+                      "dark1.example: the guard accepts everybody there: see whether the resolvers "
+                      "answer");
+    result_clear(&got);
+}
+
+/* Who finds no daemon is told to start it: root is not told to be root. */
+static void check_without_daemon(void **state)
+{
+    struct result got;
+
+    (void)state;
+    unlink(path);
+    got = run("-c FILE check");
+    expect_part(&got, "No such file or directory: start it\n");
+    result_clear(&got);
+}
+
 static void tables(void **state)
 {
     struct cli cli = {.is_terminal = true};
@@ -370,6 +407,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(line_table, start, end),
         cmocka_unit_test_setup_teardown(daemon_away, start, end),
         cmocka_unit_test_setup_teardown(check, start, end),
+        cmocka_unit_test_setup_teardown(check_without_dns, start, end),
+        cmocka_unit_test_setup_teardown(check_without_daemon, start, end),
         cmocka_unit_test(tables),
     };
     return cmocka_run_group_tests_name("cli", tests, NULL, NULL);
