@@ -242,8 +242,8 @@ static struct conf *read_conf(const struct cli *cli)
     struct conf *conf = conf_read_public(cli->file, cli->file_given, &problems);
 
     if (!conf)
-        fprintf(cli->err, "mxwarden: %s has errors (mxwarden check lists them); trying %s\n",
-                cli->file, cli_control_path(NULL));
+        fprintf(cli->err, "mxwarden: %s has errors (mxwarden -c %s check lists them); trying %s\n",
+                cli->file, cli->file, cli_control_path(NULL));
     conf_problems_clear(&problems);
     return conf;
 }

@@ -204,6 +204,7 @@ void control_allow(struct control_ask *ask, const json_t *request)
     int64_t ms = ask->conversation->conf->guard.learn;
     struct identity_set who = {.count = 1};
     struct net_addr client;
+    char text_of_time[32];
 
     if (!text || !net_addr_parse(text, &client)) {
         control_fail(ask, "usage", "client is missing, or no IP address");
@@ -216,7 +217,7 @@ void control_allow(struct control_ask *ask, const json_t *request)
     net_addr_format(&client, who.text[0]);
     for (int dry = 0; dry < 2; dry++)
         memory_put_learned(ask->conversation->memory, MEMORY_ANY_DOMAIN, &who, dry, ms / 1000);
-    snprintf(ask->done, sizeof ask->done, "%s is let in everywhere for %" PRId64 " s", who.text[0],
-             ms / 1000);
+    snprintf(ask->done, sizeof ask->done, "%s is let in everywhere for %s", who.text[0],
+             conf_value_format_duration(ms - ms % 1000, text_of_time));
     control_end_written(ask);
 }

@@ -3,6 +3,7 @@
  */
 #include "policy/control_ask.h"
 
+#include "policy/conf.h"
 #include "policy/conf_value.h"
 #include "policy/log.h"
 #include "policy/pause.h"
@@ -66,6 +67,7 @@ void control_pause(struct control_ask *ask, const json_t *request)
 {
     const char *text = control_text(request, "time");
     int64_t ms = PAUSE_DEFAULT * INT64_C(1000), seconds;
+    char time[32];
 
     if (text && (!conf_value_duration(text, &ms) || ms < 1000)) {
         control_fail(ask, "usage", "time is no duration of a second or more (90s, 10m, 2h, 1d)");
@@ -74,9 +76,14 @@ void control_pause(struct control_ask *ask, const json_t *request)
     if (!read_domain(ask, request))
         return;
     seconds = ms / 1000 > PAUSE_MAX ? PAUSE_MAX : ms / 1000;
-    snprintf(ask->done, sizeof ask->done, "the guard is off for %s%s for %" PRId64 " s",
-             is_everything(ask) ? "every domain" : "", is_everything(ask) ? "" : ask->domain,
-             seconds);
+    conf_value_format_duration(seconds * 1000, time);
+    if (is_everything(ask))
+        snprintf(ask->done, sizeof ask->done, "the guard is off for every domain for %s", time);
+    else
+        snprintf(ask->done, sizeof ask->done, "the guard is off for %s for %s%s", ask->domain, time,
+                 conf_find_domain(ask->conversation->conf, ask->domain, false)
+                     ? ""
+                     : " (no section of this host's configuration covers it)");
     put(ask, seconds);
 }
 

@@ -772,10 +772,18 @@ static void pause_is_kept_and_ends(void **state)
 {
     struct site site = site_open();
     struct world_mail mail = stranger();
+    const char *reply;
     long long end;
 
     (void)state;
-    world_control(site.mx1, "{\"command\":\"pause\",\"time\":\"20d\"}");
+    reply = world_control(site.mx1, "{\"command\":\"pause\",\"domain\":\"exmaple.com\"}");
+    assert_non_null(strstr(reply, "the guard is off for exmaple.com for 1h (no section "));
+    world_control(site.mx1, "{\"command\":\"resume\",\"domain\":\"exmaple.com\"}");
+    reply = world_control(site.mx1, "{\"command\":\"pause\",\"domain\":\"example.com\"}");
+    assert_non_null(strstr(reply, "the guard is off for example.com for 1h\""));
+    world_control(site.mx1, "{\"command\":\"resume\",\"domain\":\"example.com\"}");
+    reply = world_control(site.mx1, "{\"command\":\"pause\",\"time\":\"20d\"}");
+    assert_non_null(strstr(reply, "the guard is off for every domain for 20d\""));
     world_run(6000);
     world_restart_redis(true);
     world_run(30 * MINUTE);
