@@ -3,7 +3,7 @@
 #   make            builds the three programs into $(B)/
 #   make run        installs what is missing, builds, starts both daemons in the foreground
 #   make check      installs what the tests need, builds, runs every test
-#   make install    DESTDIR= PREFIX= as usual
+#   make install    DESTDIR= PREFIX= as usual; make uninstall leaves /etc/mxwarden
 #   make lint mutants tsan fuzz bench demo harm pool domains sim
 #
 # CC, CFLAGS, LDFLAGS, DESTDIR, PREFIX are the caller's. SAN=1 builds with ASan and UBSan, TSAN=1
@@ -199,10 +199,16 @@ install: all
 	test -e $(DESTDIR)/etc/mxwarden/mxwarden.conf || \
 	    install -D -m 0644 etc/mxwarden.conf $(DESTDIR)/etc/mxwarden/mxwarden.conf
 
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/sbin/mxwardend $(DESTDIR)$(PREFIX)/sbin/mxwarden-milter \
+	    $(DESTDIR)$(PREFIX)/bin/mxwarden
+	for page in doc/*.[1-8]; do \
+	    rm -f $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/} || exit 1; done
+
 clean:
 	rm -rf build build-fuzz build-san build-tsan build-clang
 
-.PHONY: all run check tests lint bench domains demo mutants properties harm sim pool tsan install clean
+.PHONY: all run check tests lint bench domains demo mutants properties harm sim pool tsan install uninstall clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 -include $(DEPS)

@@ -14,7 +14,6 @@
 #include "policy/memory.h"
 #include "policy/site.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
