@@ -22,8 +22,8 @@
 
 enum { DAYS_DEFAULT = 7, DAYS_MAX = 35, NODES_MAX = 64, DAY = 86400 };
 enum {
-    KEYS_TOGETHER = 32,     /* at most: 70 answers for the most that can be asked for */
-    FIELDS_TOGETHER = 8192, /* about: some 400 kB */
+    KEYS_TOGETHER = 32,     /* at most: 75 answers for the most that can be asked for */
+    FIELDS_TOGETHER = 8192, /* some 400 kB, if no key is longer than those before it */
 };
 
 struct gathering {
@@ -34,6 +34,7 @@ struct gathering {
     size_t count;
     size_t key, together; /* the days of the first node, then of the next: the first one being read,
                              and how many */
+    size_t longest;       /* fields of a key so far */
     char name[NODES_MAX][NAME_SIZE];
     bool found[NODES_MAX];
 };
@@ -133,7 +134,6 @@ static void on_read(void *arg, enum store_status status, const struct store_repl
                     size_t count)
 {
     struct gathering *gathering = arg;
-    size_t longest = 1;
 
     if (status != STORE_OK && status != STORE_ERROR) {
         give_up(gathering, "Redis does not answer");
@@ -141,10 +141,12 @@ static void on_read(void *arg, enum store_status status, const struct store_repl
     }
     for (size_t i = 0; i < count; i++) {
         size_t fields = take(gathering, gathering->key + i, reply[i]);
-        longest = fields > longest ? fields : longest;
+        if (fields > gathering->longest)
+            gathering->longest = fields;
     }
     gathering->key += gathering->together;
-    gathering->together = FIELDS_TOGETHER / longest; /* the next ones are likely to be as long */
+    /* Slowly: the first key, of a day that has just begun, says little of the others. */
+    gathering->together *= 2;
     read_next(gathering);
 }
 
@@ -170,6 +172,8 @@ static void read_next(struct gathering *gathering)
     }
     if (gathering->together > KEYS_TOGETHER)
         gathering->together = KEYS_TOGETHER;
+    if (gathering->together * gathering->longest > FIELDS_TOGETHER)
+        gathering->together = FIELDS_TOGETHER / gathering->longest;
     if (gathering->together > keys_left(gathering))
         gathering->together = keys_left(gathering);
     if (gathering->together == 0) /* the first key, or long ones */
