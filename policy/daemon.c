@@ -552,7 +552,8 @@ static void compare(const struct conf *old, const struct conf *new)
     warn_restart(strcmp(old->cache.prefix, new->cache.prefix) == 0, "cache.prefix");
     warn_restart(strcmp(old->cache.password, new->cache.password) == 0, "cache.password_file");
     warn_restart(old->cache.timeout == new->cache.timeout, "cache.timeout");
-    warn_restart(old->cache.entries == new->cache.entries, "cache.entries");
+    warn_restart(old->cache.entries == new->cache.entries,
+                 "cache.entries, for the table of visits,");
     warn_restart(old->listen.mode == new->listen.mode, "listen.mode");
     warn_restart(strcmp(old->listen.group, new->listen.group) == 0, "listen.group");
 }

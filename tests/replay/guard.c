@@ -686,6 +686,20 @@ static void restart_goes_on(void **state)
     site_close(&site);
 }
 
+/* Other tables follow at once; whether they do is theirs to prove. */
+static void reload_names_what_stays(void **state)
+{
+    struct site site = site_open();
+
+    (void)state;
+    world_reload(site.mx2, "node = \"mx2.example.com\"\n"
+                           "cache { redis = \"unix:/nowhere/redis.sock\" entries = 5000 }\n");
+    assert_string_equal(world_warning(site.mx2),
+                        "reload: cache.entries, for the table of visits, changes only at a "
+                        "restart");
+    site_close(&site);
+}
+
 static void reload_takes_effect(void **state)
 {
     struct site site = site_open();
@@ -993,6 +1007,7 @@ int replay_guard(void)
         cmocka_unit_test(keys_have_their_times),
         cmocka_unit_test(restart_goes_on),
         cmocka_unit_test(reload_takes_effect),
+        cmocka_unit_test(reload_names_what_stays),
         cmocka_unit_test(reload_keeps_names),
         cmocka_unit_test(client_is_shown_allowed_and_forgotten),
         cmocka_unit_test(pause_is_the_whole_sites),
