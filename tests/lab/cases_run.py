@@ -72,3 +72,36 @@ def beside(world):
         check(not (spool / "mxwarden").exists(), "left behind")
     finally:
         os.unlink("/etc/postfix/main.cf")
+
+
+@case("beside a daemon that is set up, whose control socket is elsewhere: refused, and left alone")
+def occupied(world):
+    folder = pathlib.Path("/run/mxwarden")
+    folder.mkdir()
+    write(LAB / "set-up.conf", f'''listen {{
+    policy = {{"unix:{folder}/policy.sock"}}
+    socketmap = {{"unix:{folder}/socketmap.sock"}}
+    control = "unix:{LAB}/set-up.sock"
+}}
+''')
+    daemon = subprocess.Popen(["nsenter", "--net=/run/netns/net", "--", LAB / "bin/mxwardend", "-c",
+                               LAB / "set-up.conf"], stderr=subprocess.DEVNULL)
+    try:
+        wait_for("its map", lambda: (folder / "socketmap.sock").exists(), 10)
+        process, log = start()
+        same(process.wait(15), 1, "beside it")
+        text = log.read_text()
+        check("answers on /run/mxwarden already" in text and "Ready" not in text, text)
+        check((folder / "policy.sock").exists(), "its sockets were taken")
+    finally:
+        daemon.terminate()
+        daemon.wait(10)
+        folder.rmdir()
+
+
+@case("a terminal that is closed leaves nothing behind")
+def hung_up(world):
+    process, log = start()
+    ready(process, log)
+    same(interrupt(process, signal.SIGHUP), 0, log.read_text())
+    check(not pathlib.Path("/run/mxwarden").exists(), "left behind")
