@@ -191,7 +191,9 @@ static bool listen_open(const struct conf *conf, const struct session_policy *po
     bool opened = front_open(name, socket->path != NULL, policy);
     umask(mask);
     if (!opened) {
-        log_error("%s: cannot listen: %s", socket->text, errno ? strerror(errno) : "see syslog");
+        log_error("%s: cannot listen%s: %s", socket->text,
+                  socket->path ? " (does its folder exist, and may this user write there?)" : "",
+                  errno ? strerror(errno) : "see syslog");
         return false;
     }
     if (!socket->path)
