@@ -87,6 +87,7 @@ static void two_at_a_time_are_one_after_the_other(void **state)
 
     (void)state;
     assert_non_null(reload);
+    no_threads = false;
     for (int i = 0; i < 3; i++)
         reload_start(reload);
     while (seen.done < 2)
