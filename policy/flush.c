@@ -221,10 +221,10 @@ static void keep_owed(struct flush *flush, const struct flushed *domain,
         owed_put(flush->owed, name, domain->recovery.tier);
 }
 
-static void send_etrn(struct flush *flush, struct flushed *domain)
+static void send_etrn(struct flush *flush, struct flushed *domain, const char *why)
 {
-    log_info("flush domain=%s server=%s: a better tier is back", domain->section->domain,
-             domain->section->flush->text);
+    log_info("flush domain=%s server=%s: %s", domain->section->domain, domain->section->flush->text,
+             why);
     domain->under_way = true;
     domain->again = 0;
     etrn_queue_put(flush->queue, domain->section->flush, domain->section->domain);
@@ -240,7 +240,7 @@ static bool is_due(const struct flushed *domain)
 static void recovered(struct flush *flush, struct flushed *domain)
 {
     domain->rounds = 0;
-    send_etrn(flush, domain);
+    send_etrn(flush, domain, "a better tier is back");
 }
 
 static void look_at_domain(struct flush *flush, struct flushed *domain)
@@ -252,7 +252,7 @@ static void look_at_domain(struct flush *flush, struct flushed *domain)
     if (recovery_note(&domain->recovery, now.host, now.count))
         recovered(flush, domain);
     else if (is_due(domain))
-        send_etrn(flush, domain);
+        send_etrn(flush, domain, "it was not told so far");
     else if (flush->keeps || before.known != domain->recovery.known ||
              before.tier != domain->recovery.tier)
         keep_owed(flush, domain, &now);
@@ -378,6 +378,8 @@ static void move_unsettled(struct flush *flush, const struct conf *conf)
         const struct conf_domain *old = domain->section;
         const struct conf_domain *new = conf_find_domain(conf, old->domain, true);
         const struct conf_socket *server = new ? new->flush : NULL;
+        if (!server)
+            owed_drop(flush->owed, old->domain);
         if ((!domain->under_way && !domain->again) ||
             (server && strcmp(server->text, old->flush->text) == 0))
             continue;
@@ -387,6 +389,7 @@ static void move_unsettled(struct flush *flush, const struct conf *conf)
         etrn_queue_put(flush->queue, server, old->domain);
         domain->under_way = true;
         domain->again = 0;
+        domain->rounds = 0;
     }
 }
 

@@ -2,8 +2,7 @@
  * Domains whose better tiers are away, kept in Redis, so that a recovery is seen even where it
  * comes while this daemon is down: flush:<node>, a HASH, field = domain, value = the best tier that
  * was in use, "none" for none, and where a server has not heard yet of what is back; its TTL is a
- * month. What cannot be written is tried again when Redis
- * is back; without Redis nothing is kept.
+ * month. What cannot be written is tried again when Redis is back; without Redis nothing is kept.
  */
 #ifndef POLICY_OWED_H
 #define POLICY_OWED_H

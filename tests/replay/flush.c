@@ -278,6 +278,44 @@ static void server_is_away_for_long_and_we_begin_anew(void **state)
     }
 }
 
+/* Another server has all of its rounds before it. */
+static void another_server_is_away_too(void **state)
+{
+    struct site site = open_backup();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    world_set_etrn(NULL);
+    world_set_host(MX1, WORLD_SMTP_UP, NULL);
+    world_run(40 * MINUTE);
+    assert_non_null(
+        strstr(world_control(site.mx2, "{\"command\":\"stats\"}"), "\"flush_failed\":4"));
+    world_reload(site.mx2,
+                 SITE_CONF("mx2.example.com", "domain \"q.example.com\" { route = "
+                                              "\"primary\" flush = \"127.0.0.1:26\" }\n"));
+    world_run(2 * MINUTE);
+    world_set_etrn("250 Queuing started");
+    world_run(5 * MINUTE);
+    expect_etrns("q.example.com");
+    site_close(&site);
+}
+
+/* What is owed ends with the flush. */
+static void no_server_any_more(void **state)
+{
+    struct site site = open_backup();
+
+    (void)state;
+    world_set_host(MX1, WORLD_SMTP_REFUSED, NULL);
+    world_run(MINUTE);
+    assert_true(world_has_key("mxw1:flush:*"));
+    world_reload(site.mx2, SITE_CONF("mx2.example.com", "domain \"q.example.com\" { }\n"));
+    world_run(MINUTE);
+    assert_false(world_has_key("mxw1:flush:*"));
+    site_close(&site);
+}
+
 static void server_refuses(void **state)
 {
     struct site site = open_backup();
@@ -430,6 +468,8 @@ int replay_flush(void)
         cmocka_unit_test(server_is_away),
         cmocka_unit_test(server_is_away_for_long),
         cmocka_unit_test(server_never_comes_back),
+        cmocka_unit_test(another_server_is_away_too),
+        cmocka_unit_test(no_server_any_more),
         cmocka_unit_test(server_is_away_for_long_and_we_begin_anew),
         cmocka_unit_test(server_refuses),
         cmocka_unit_test(back_while_the_daemon_was_away),
