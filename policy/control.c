@@ -71,12 +71,11 @@ void control_fail(struct control_ask *ask, const char *status, const char *forma
 
 void control_end_written(struct control_ask *ask)
 {
-    const struct store *store = ask->conversation->store;
+    const char *trouble = store_trouble(ask->conversation->store);
 
     log_info("control: %s", ask->done);
-    if (store && !store_is_up(store))
-        control_fail(ask, "refused", "%s, but only at this node: Redis cannot be reached",
-                     ask->done);
+    if (*trouble)
+        control_fail(ask, "refused", "%s, but only at this node: Redis: %s", ask->done, trouble);
     else
         control_end(ask, json_pack("{s:s, s:s}", "status", "ok", "message", ask->done));
 }

@@ -50,7 +50,7 @@ static struct {
     char visits[256]; /* as many as fit */
     unsigned signs;
     size_t listeners6;
-    bool full, hold, redis_lost, put_later;
+    bool full, full_redis, hold, redis_lost, put_later;
     struct engine_question *held;
     enum route_map map;
     struct override_value value;
@@ -342,13 +342,14 @@ enum store_kind store_reply_kind(const struct store_reply *reply)
 
 bool store_is_up(const struct store *store)
 {
-    (void)store;
-    return false;
+    return store && fake.full_redis;
 }
 
 const char *store_trouble(const struct store *store)
 {
-    return store_is_up(store) ? "" : "down";
+    if (!store)
+        return "";
+    return fake.full_redis ? "OOM" : "down";
 }
 
 /* A report over Redis is the replay's; here Redis is away. */
@@ -1064,6 +1065,7 @@ static void report_without_redis(void **state)
     assert_non_null(strstr(reply, "Redis cannot be reached"));
 }
 
+/* Away, and there without taking anything. */
 static void written_without_redis(void **state)
 {
     static const char *const asked[] = {"{\"command\":\"forget\",\"client\":\"198.51.100.7\"}\n",
@@ -1071,15 +1073,18 @@ static void written_without_redis(void **state)
                                         "{\"command\":\"purge\",\"domain\":\"example.com\"}\n"};
 
     conversation.store = (struct store *)&fake;
-    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
-        const char *reply = ask_control(*state, asked[i], 1000);
-        if (!strstr(reply, "\"status\":\"refused\"") || !strstr(reply, "only at this node"))
-            fail_msg("%s: %s", asked[i], reply);
+    for (size_t i = 0; i < 2 * (sizeof asked / sizeof asked[0]); i++) {
+        fake.full_redis = i % 2;
+        const char *reply = ask_control(*state, asked[i / 2], 1000);
+        if (!strstr(reply, "\"status\":\"refused\"") || !strstr(reply, "only at this node") ||
+            !strstr(reply, fake.full_redis ? "OOM" : "down"))
+            fail_msg("%s: %s", asked[i / 2], reply);
     }
+    fake.full_redis = false;
     conversation.store = NULL;
     assert_true(fake.dropped > 2); /* done here all the same */
     assert_true(fake.allowed[0] != '\0');
-    assert_int_equal(fake.purged, 1);
+    assert_int_equal(fake.purged, 2);
 }
 
 static void engine_is_full(void **state)
