@@ -24,6 +24,12 @@ static void get(const struct routing *routing, const char *parameter, char out[V
 }
 
 /* Whether a table has the key. */
+static void add_unasked(const struct routing *routing, const char *list, const char *remedy)
+{
+    mtacheck_add(routing->findings, MTACHECK_WARNING, remedy, "%s: it cannot be told what is in it",
+                 list);
+}
+
 static enum membership ask(const struct routing *routing, const char *table, const char *key)
 {
     const struct mtacheck_world *world = routing->world;
@@ -36,9 +42,8 @@ static enum membership ask(const struct routing *routing, const char *table, con
     case MTACHECK_MEMBER: return MEMBER_YES;
     case MTACHECK_UNASKED: break;
     }
-    mtacheck_add(routing->findings, MTACHECK_WARNING,
-                 "run mxwarden check as root, and see what postmap -q says of the table",
-                 "%s: it cannot be told what is in it", table);
+    add_unasked(routing, table,
+                "run mxwarden check as root, and see what postmap -q says of the table");
     return MEMBER_UNKNOWN;
 }
 
@@ -72,6 +77,8 @@ static bool add_file(const struct routing *routing, const char *path, FILE *out)
     char *text = world->read ? world->read(world->arg, path) : NULL;
     bool good = text;
 
+    if (world->read && !text)
+        add_unasked(routing, path, "run mxwarden check as root");
     for (const char *line = text; line && *line; line += strcspn(line, "\n"), line += *line == '\n')
         if (*line != '#')
             fprintf(out, " %.*s", (int)strcspn(line, "\n"), line);

@@ -128,7 +128,7 @@ static const struct {
      "/etc/postfix/relay hash:/etc/postfix/r|hash:/etc/postfix/r example.com|", MTACHECK_BACKUP,
      ""},
     {"a file that cannot be read", PRIMARY, MAPS "relay_domains = /etc/postfix/relay\n", SERVICES,
-     "", MTACHECK_BACKUP, ""},
+     "", MTACHECK_BACKUP, "warning: /etc/postfix/relay: it cannot be told what is in it"},
     {"relay domains in a table that cannot be asked", PRIMARY,
      MAPS "relay_domains = mysql:/etc/postfix/r\n", SERVICES, "mysql:/etc/postfix/r ?|",
      MTACHECK_BACKUP, "warning: mysql:/etc/postfix/r: it cannot be told what is in it"},
