@@ -610,7 +610,7 @@ static void on_flushed(void *arg)
     daemon->stopped(daemon->arg);
 }
 
-/* The counters come last: the others may still have something counted. */
+/* The counters once more: the others may still have had something counted. */
 static void on_part_flushed(void *arg)
 {
     struct daemon *daemon = arg;
@@ -634,6 +634,7 @@ static void on_stopping(evutil_socket_t fd, short what, void *arg)
         tally_stop(daemon->tally);
         tell(daemon, "stopping version=%s", MXW_VERSION);
         daemon->flushing = 2;
+        stats_push(daemon->stats);
         events_flush(daemon->events, on_part_flushed, daemon);
         top_flush(daemon->top, on_part_flushed, daemon);
     }
