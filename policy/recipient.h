@@ -32,8 +32,8 @@ char *address_format(const struct address *address, bool fold, char out[ADDRESS_
  * in Postfix). False for an address without local part or domain. */
 bool address_mailbox(const struct address *address, const char *delimiter, char out[ADDRESS_SIZE]);
 
-/* Whether list holds the address as "local" (any domain), "user@domain" or "@domain". Case does
- * not count; where delimiter is not "", what follows the first of its characters in the local part
+/* Whether list holds the address as "local" (any domain), "user@domain" or "@domain". Neither
+ * case nor needless quotes count; where delimiter is not "", what follows the first of its characters in the local part
  * is left off for a second try. */
 bool address_is_listed(const struct address *address, const struct conf_texts *list,
                        const char *delimiter);
