@@ -142,15 +142,15 @@ static void run_postmap(const char *table, const char *key, int told)
 static void read_all(int fd, char *out, size_t size)
 {
     size_t length = 0;
-    char rest[512];
+    char part[512];
     ssize_t got;
 
-    do {
-        bool fits = length + 1 < size;
-        got = read(fd, fits ? out + length : rest, fits ? size - 1 - length : sizeof rest);
-        if (fits && got > 0)
-            length += (size_t)got;
-    } while (got > 0 || (got < 0 && errno == EINTR));
+    while ((got = read(fd, part, sizeof part)) > 0 || (got < 0 && errno == EINTR)) {
+        size_t room = size - 1 - length;
+        size_t taken = got < 0 ? 0 : (size_t)got < room ? (size_t)got : room;
+        memcpy(out + length, part, taken);
+        length += taken;
+    }
     out[length] = '\0';
 }
 

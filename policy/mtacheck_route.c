@@ -70,45 +70,23 @@ static bool is_below(const char *domain, const char *parent)
            (*parent == '.' || domain[length - tail - 1] == '.');
 }
 
-/* The lines of a file but for its comments, onto the end of out. */
-static bool add_file(const struct routing *routing, const char *path, FILE *out)
+/* A file as a list: its lines but for its comments. A new text, NULL where it cannot be read. */
+static char *read_list(const struct routing *routing, const char *path)
 {
     const struct mtacheck_world *world = routing->world;
     char *text = world->read ? world->read(world->arg, path) : NULL;
-    bool good = text;
 
     if (world->read && !text)
         add_unasked(routing, path, "run mxwarden check as root");
-    for (const char *line = text; line && *line; line += strcspn(line, "\n"), line += *line == '\n')
-        if (*line != '#')
-            fprintf(out, " %.*s", (int)strcspn(line, "\n"), line);
-    free(text);
-    return good;
-}
-
-/* A list with what its files hold in place of their names, as Postfix reads it; a new text, NULL
- * where a file cannot be read. One that is negated, or named in a file, stays. */
-static char *expand(const struct routing *routing, const char *list)
-{
-    char *text = NULL, element[WORD_SIZE];
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    struct postconf_word word;
-    bool good = out;
-
-    while (good && postconf_next_word(&list, &word)) {
-        postconf_word_copy(&word, element, sizeof element);
-        if (*element == '/')
-            good = add_file(routing, element, out);
-        else
-            fprintf(out, " %s", element);
+    for (char *line = text; line && *line; line += *line == ' ') {
+        size_t length = strcspn(line, "\n");
+        if (*line == '#')
+            memset(line, ' ', length);
+        line += length;
+        if (*line)
+            *line = ' ';
     }
-    if (out)
-        fclose(out);
-    if (good)
-        return text;
-    free(text);
-    return NULL;
+    return text;
 }
 
 /* One element of such a list; parents: whether a plain parent covers what is below it. */
@@ -124,39 +102,44 @@ static enum membership matches(const struct routing *routing, const char *elemen
     return is_below(domain, element) && (*element == '.' || parents) ? MEMBER_YES : MEMBER_NO;
 }
 
-/* Whether a list without files has the domain; the first element that fits decides. */
-static enum membership list_has(const struct routing *routing, const char *list, const char *domain,
-                                bool parents)
+/* Whether an element of the list decides, as the first that fits does, and how. Its files have their
+ * elements in its place; one that is negated, or named in a file, cannot be told. */
+static bool list_decides(const struct routing *routing, const char *list, bool is_file,
+                         const char *domain, bool parents, enum membership *member)
 {
     char element[WORD_SIZE];
     struct postconf_word word;
+    bool decided = false;
 
-    while (postconf_next_word(&list, &word)) {
+    while (!decided && postconf_next_word(&list, &word)) {
         postconf_word_copy(&word, element, sizeof element);
+        if (*element == '/' && !is_file) {
+            char *text = read_list(routing, element);
+            *member = MEMBER_UNKNOWN;
+            decided = !text || list_decides(routing, text, true, domain, parents, member);
+            free(text);
+            continue;
+        }
         bool negated = *element == '!';
-        enum membership member = matches(routing, element + negated, domain, parents);
-        if (member == MEMBER_YES)
-            return negated ? MEMBER_NO : MEMBER_YES;
-        if (member == MEMBER_UNKNOWN)
-            return MEMBER_UNKNOWN;
+        *member = matches(routing, element + negated, domain, parents);
+        decided = *member != MEMBER_NO;
+        if (negated && *member == MEMBER_YES)
+            *member = MEMBER_NO;
     }
-    return MEMBER_NO;
+    return decided;
 }
 
 /* Whether a parameter's list has the domain. */
 static enum membership is_in(const struct routing *routing, const char *parameter,
                              const char *domain)
 {
-    char value[VALUE_SIZE], parents[VALUE_SIZE], *list;
-    enum membership member;
+    char value[VALUE_SIZE], parents[VALUE_SIZE];
+    enum membership member = MEMBER_NO;
 
     get(routing, parameter, value);
     get(routing, "parent_domain_matches_subdomains", parents);
-    list = expand(routing, value);
-    if (!list)
-        return MEMBER_UNKNOWN;
-    member = list_has(routing, list, domain, strstr(parents, parameter) != NULL);
-    free(list);
+    if (!list_decides(routing, value, false, domain, strstr(parents, parameter) != NULL, &member))
+        return MEMBER_NO;
     return member;
 }
 

@@ -41,8 +41,8 @@ static struct conf_socket policy_sockets[] = {{.path = (char *)RUN "policy.sock"
                                               {.path = (char *)JAIL "policy.sock"},
                                               {.addr = {NET_IPV4, {127, 0, 0, 1}}, .port = 10040},
                                               {.addr = {NET_IPV6, {[15] = 1}}, .port = 10041},
-                                              {.addr = {NET_IPV4}, .port = 10042},
-                                              {.addr = {NET_IPV6}, .port = 10043}};
+                                              {.addr = {NET_IPV4, {0}}, .port = 10042},
+                                              {.addr = {NET_IPV6, {0}}, .port = 10043}};
 static struct conf_socket map_sockets[] = {{.path = (char *)RUN "socketmap.sock"},
                                            {.addr = {NET_IPV4, {127, 0, 0, 1}}, .port = 10050}};
 static struct conf_domain domain = {
