@@ -50,8 +50,9 @@ def build(labroot, more=()):
     further packages; where two hold the same file, the first of labroot and these counts."""
     os.umask(0o022)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    # What is begun in the background ignores SIGINT, and so would all that it starts.
+    # What is begun in the background ignores SIGINT, by nohup SIGHUP, and so would all that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     run("mount", "-t", "tmpfs", "-o", "mode=755", "lab", "/run")
     for folder in ("layer/up", "layer/work", "netns"):
         (LAB / folder).mkdir(parents=True)
